@@ -1,0 +1,169 @@
+package backend
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aioproxy/aioproxy/proxy/auth"
+)
+
+// searchIdle bounds how many idle connections are looked at for one whose settings match already.
+const searchIdle = 32
+
+// Pool holds the connections of one Key. A handle stays valid as long as its Pools.
+//
+// Whenever the lock is free, nobody waits while a connection is idle or there is room to dial: who gives something
+// back hands it to the first waiter under the same lock. So nobody can overtake, and nothing is lost between a
+// hand-over and a timeout.
+type Pool struct {
+	key   Key
+	owner *Pools
+
+	mu struct {
+		sync.Mutex
+		idle    []*Conn // the last is the most recently used; idleSince ascends
+		waiting waitList
+		size    int // all that count towards max_connections: idle, leased, parked, being dialled
+		dialing int
+		parked  int
+		gen     uint64 // connections of earlier generations are closed when they are released
+
+		cred     *auth.Credentials // of the latest client
+		wanted   bool              // a client came and the database was not dropped since: keep min_connections
+		proven   bool              // a dial succeeded
+		retryAt  time.Duration     // when the janitor may dial again after a failure
+		lastDial error             // of the last dial; nil if it succeeded
+		removed  bool              // not in owner's map any more
+		closed   bool
+		stat     totals
+	}
+	// suspected: connections that have been idle since before are looked at before they are lent.
+	suspected atomic.Int64
+}
+
+// Key returns what all connections of the pool have in common.
+func (p *Pool) Key() Key { return p.key }
+
+// Acquire lends a connection: an idle one, best with the settings that are wanted, a new one, or the one that the
+// next client gives back, first come first served. The caller owns it until Release. cred is used for this and later
+// dials. The settings are not applied: send AppendChange(nil, c.Applied, want) ahead of the statement.
+//
+// Errors: *ServerError, what the dial or login met, *TimeoutError, ErrClosed, or the cause of ctx.
+func (p *Pool) Acquire(ctx context.Context, cred *auth.Credentials, want *Settings) (*Conn, error) {
+	for {
+		c, err := p.next(ctx, cred, want)
+		if err != nil || c.pool.usable(c) {
+			return c, err
+		}
+		// The server closed it while it was idle, and perhaps others at the same time.
+		c.pool.suspect()
+		c.pool.discard(c, ReasonDead)
+	}
+}
+
+// next returns a leased connection, not looked at if it was idle.
+func (p *Pool) next(ctx context.Context, cred *auth.Credentials, want *Settings) (*Conn, error) {
+	p.mu.Lock()
+	switch {
+	case p.mu.closed:
+		p.mu.Unlock()
+		return nil, ErrClosed
+	case p.mu.removed:
+		p.mu.Unlock()
+		return p.owner.Pool(p.key).next(ctx, cred, want)
+	}
+	if cred != nil && p.mu.cred != cred {
+		p.mu.cred = cred
+	}
+	p.mu.wanted = true
+	p.mu.stat.acquires++
+	if c := p.takeIdleLocked(want); c != nil {
+		p.mu.Unlock()
+		return c, nil
+	}
+	if p.mu.size < p.owner.config().MaxConnections {
+		gen := p.reserveLocked()
+		p.mu.Unlock()
+		return p.dial(ctx, gen)
+	}
+	w := p.queueLocked()
+	p.mu.Unlock()
+	return p.wait(ctx, w)
+}
+
+// takeIdleLocked prefers the most recently used among those whose settings match: its caches are warm, and the others
+// get old enough to be closed.
+func (p *Pool) takeIdleLocked(want *Settings) *Conn {
+	n := len(p.mu.idle)
+	if n == 0 {
+		return nil
+	}
+	at := n - 1
+	for i := n - 1; i >= max(0, n-searchIdle); i-- {
+		if p.mu.idle[i].Applied == want {
+			at = i
+			break
+		}
+	}
+	c := p.mu.idle[at]
+	copy(p.mu.idle[at:], p.mu.idle[at+1:])
+	p.mu.idle[n-1] = nil
+	p.mu.idle = p.mu.idle[:n-1]
+	lendLocked(c)
+	return c
+}
+
+func lendLocked(c *Conn) {
+	c.state = leased
+	c.leases++
+}
+
+// reserveLocked takes a place within max_connections for a dial.
+func (p *Pool) reserveLocked() (gen uint64) {
+	p.mu.size++
+	p.mu.dialing++
+	p.mu.stat.dials++
+	return p.mu.gen
+}
+
+// dial uses a reserved place and gives it back if it fails.
+func (p *Pool) dial(ctx context.Context, gen uint64) (*Conn, error) {
+	p.mu.Lock()
+	cred := p.mu.cred
+	p.mu.Unlock()
+	c, err := p.owner.dial(ctx, p.key, cred)
+
+	p.mu.Lock()
+	p.mu.dialing--
+	if ctx.Err() == nil { // a client that leaves says nothing about the server
+		p.mu.lastDial = err
+	}
+	switch {
+	case err != nil:
+		p.mu.stat.dialErrors++
+	case p.mu.closed:
+		err = ErrClosed
+	default:
+		p.adoptLocked(c, gen)
+		p.mu.Unlock()
+		return c, nil
+	}
+	p.mu.size--
+	p.grantPlacesLocked()
+	p.mu.Unlock()
+	p.owner.noteDrained()
+	if c != nil {
+		c.close()
+	}
+	return nil, err
+}
+
+// adoptLocked makes a new connection one of the pool's, lent to whoever dialled it.
+func (p *Pool) adoptLocked(c *Conn, gen uint64) {
+	p.mu.proven = true
+	c.key, c.pool, c.gen = p.key, p, gen
+	c.expires = p.owner.expiry()
+	lendLocked(c)
+}

@@ -1,0 +1,267 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/aioproxy/aioproxy/proxy/backend"
+	"github.com/aioproxy/aioproxy/router"
+	"github.com/aioproxy/aioproxy/router/cluster"
+)
+
+// errRetry ends an attempt that may be made again on another node: nothing of it reached the client.
+var errRetry = errors.New("retry elsewhere")
+
+// maxAttempts bounds how often one request is tried.
+const maxAttempts = 3
+
+// retryState says whether the request may be run again, and whether the answer at hand is being thrown away for that.
+type retryState struct {
+	allowed    bool
+	discarding bool
+	code       string
+	attempts   int
+}
+
+// mayRetry reports whether an error with this SQLSTATE (empty for a lost connection) is a reason to run the request on
+// another node: it only reads, and the client has seen nothing of the answer.
+func (s *Session) mayRetry(code string) bool {
+	if !s.retry.allowed || s.wrote || s.retry.attempts >= maxAttempts {
+		return false
+	}
+	switch code {
+	case "", "57P01", "57P02", "57P03", "08006":
+		return true
+	case "25006", "40001", "40P01", "55000", "0A000":
+		// A replica refuses: read-only, conflict with recovery, not possible during recovery.
+		return s.target == router.Replica
+	}
+	return false
+}
+
+// dispatch decides about a request of a session that holds no server connection, and carries it out.
+func (s *Session) dispatch(ctx context.Context) error {
+	in := router.Input{
+		Facts: s.req.facts, Names: s.req.names, Override: s.derived.override, ReadOnly: s.readOnly(),
+		Database: s.database, User: s.user, Role: s.derived.role, Application: s.derived.application,
+		Replicas: s.p.cluster.Snapshot().UsableReplicas() > 0, TooLarge: !s.req.complete,
+	}
+	dec := s.p.router.Route(in)
+	s.decided = dec
+	s.last.begin(dec)
+	done, err := s.fromCache(ctx, dec)
+	if done || err != nil {
+		return err
+	}
+	return s.attempts(ctx, dec)
+}
+
+// attempts runs the request, and again elsewhere where that is possible and allowed.
+func (s *Session) attempts(ctx context.Context, dec router.Decision) error {
+	s.renamed = s.renamed[:0]
+	s.retry = retryState{allowed: dec.Read && s.req.complete && s.req.boundary() != 'H'}
+	for {
+		s.retry.attempts++
+		s.retry.discarding, s.retry.code = false, ""
+		if err := s.acquire(ctx, dec); err != nil {
+			return err
+		}
+		err := s.send(ctx)
+		if err == nil && !s.retry.discarding {
+			return s.finish(ctx)
+		}
+		if err != nil && !errors.Is(err, errRetry) {
+			return err
+		}
+		dec = s.again(dec, err == nil)
+	}
+}
+
+// again gives up the node that failed and says where the next attempt goes.
+func (s *Session) again(dec router.Decision, keep bool) router.Decision {
+	s.p.metrics.retried(s.retry.code)
+	s.last.retried(s.retry.code)
+	s.cout, s.pend = s.cout[:0], nil
+	node := s.conn.Key().Node
+	if !keep {
+		s.p.cluster.Suspect(node)
+	}
+	if s.retry.code == "25006" {
+		s.refusedByReplica()
+	}
+	s.undoAll()
+	slot := s.slot
+	s.slot = nil // the statement keeps its place
+	s.release(keep && s.led.idle())
+	s.slot = slot
+	if s.target == router.Replica {
+		dec.Target = router.Primary
+	}
+	return dec
+}
+
+// refusedByReplica remembers that these statements are not for replicas, whatever they look like.
+func (s *Session) refusedByReplica() {
+	for _, f := range s.req.facts {
+		s.p.router.Refused(f.Fingerprint)
+	}
+}
+
+// held carries out a request on the connection that the session holds: in a transaction, pinned, or before a Sync.
+func (s *Session) held(ctx context.Context) error {
+	s.retry = retryState{}
+	if s.led.idle() {
+		s.want = s.settings
+	}
+	s.last.held(s)
+	if err := s.send(ctx); err != nil {
+		return err
+	}
+	return s.finish(ctx)
+}
+
+// acquire leases a connection to a node that may answer the request.
+func (s *Session) acquire(ctx context.Context, dec router.Decision) error {
+	ctx, stop := s.waitable(ctx)
+	defer stop()
+	if err := s.enterClass(ctx, dec); err != nil {
+		return err
+	}
+	began := time.Now()
+	node, target, err := s.place(ctx, dec)
+	if err != nil {
+		return err
+	}
+	s.want = s.wanted(dec)
+	pool := s.p.pools.Pool(backend.Key{Node: node, Database: s.database, User: s.user})
+	c, err := pool.Acquire(ctx, s.cred, s.want)
+	if err != nil && target == router.Replica && s.source != nil {
+		// The replica is gone or full: the primary answers.
+		s.p.cluster.Suspect(node)
+		s.source.Done()
+		s.source = nil
+		dec.Target = router.Primary
+		s.last.retried("")
+		return s.acquireAgain(ctx, dec, err)
+	}
+	if err != nil {
+		s.dropSource()
+		return s.waitFailed(ctx, err)
+	}
+	s.last.leased(target, node, time.Since(began))
+	s.lease(c, target)
+	return nil
+}
+
+func (s *Session) acquireAgain(ctx context.Context, dec router.Decision, cause error) error {
+	node, target, err := s.place(ctx, dec)
+	if err != nil {
+		return cause
+	}
+	began := time.Now()
+	pool := s.p.pools.Pool(backend.Key{Node: node, Database: s.database, User: s.user})
+	c, err := pool.Acquire(ctx, s.cred, s.want)
+	if err != nil {
+		s.dropSource()
+		return s.waitFailed(ctx, err)
+	}
+	s.last.leased(target, node, time.Since(began))
+	s.lease(c, target)
+	return nil
+}
+
+func (s *Session) dropSource() {
+	if s.source != nil {
+		s.source.Done()
+		s.source = nil
+	}
+}
+
+// waitFailed tells a cancel by the client from other ends of a wait.
+func (s *Session) waitFailed(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); errors.Is(cause, errCanceled) {
+		return &failure{code: codeQueryCanceled, message: "canceling statement due to user request"}
+	}
+	return asFailure(err)
+}
+
+// place finds the node: a replica at or past the required position, or the primary.
+func (s *Session) place(ctx context.Context, dec router.Decision) (node string, target router.Target, err error) {
+	if dec.Target == router.Replica {
+		src, reason := s.p.cluster.Source(ctx, s.requirement(dec))
+		s.last.source(reason)
+		s.p.metrics.source(reason)
+		if src != nil {
+			s.source = src
+			return src.Addr, router.Replica, nil
+		}
+	}
+	node, err = s.p.primary(ctx)
+	if err == nil {
+		return node, router.Primary, nil
+	}
+	if dec.Read {
+		// Reads survive without a primary, at whatever position the replicas are.
+		src, reason := s.p.cluster.Source(ctx, cluster.Requirement{Consistency: cluster.Eventual})
+		if src != nil {
+			s.last.source(reason)
+			s.source = src
+			return src.Addr, router.Replica, nil
+		}
+	}
+	return "", router.Primary, err
+}
+
+// requirement is the position that the request requires of a replica.
+func (s *Session) requirement(dec router.Decision) cluster.Requirement {
+	return cluster.Requirement{Consistency: cluster.Consistency(dec.Consistency)}
+}
+
+// finish settles what the request left behind and returns the connection if nothing holds it.
+func (s *Session) finish(ctx context.Context) error {
+	if !s.led.empty() || s.led.copyIn {
+		return nil // more of the same request is to come
+	}
+	s.setBusy(false)
+	s.measure()
+	if s.led.status != 'I' || s.led.unsynced || s.led.skipping {
+		return nil
+	}
+	if s.effects != 0 {
+		if err := s.settle(ctx); err != nil {
+			return err
+		}
+	}
+	s.pathUnsure = false
+	if s.pin == notPinned {
+		s.release(true)
+	}
+	return nil
+}
+
+func (s *Session) setBusy(busy bool) {
+	s.mu.Lock()
+	s.mu.busy = busy
+	if busy {
+		s.mu.state = stateServer
+	} else {
+		s.mu.state = stateClient
+	}
+	s.mu.since = s.p.ticks.Load()
+	s.mu.Unlock()
+}
+
+// waitable returns a context that a cancel request ends while the session waits for a place or a connection.
+func (s *Session) waitable(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	s.mu.Lock()
+	s.mu.waiting = func() { cancel(errCanceled) }
+	s.mu.Unlock()
+	return ctx, func() {
+		s.mu.Lock()
+		s.mu.waiting = nil
+		s.mu.Unlock()
+		cancel(nil)
+	}
+}

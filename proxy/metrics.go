@@ -1,0 +1,151 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/aioproxy/aioproxy/cachepolicy"
+	"github.com/aioproxy/aioproxy/cachepolicy/store"
+	"github.com/aioproxy/aioproxy/router"
+	"github.com/aioproxy/aioproxy/router/cluster"
+)
+
+// Metrics counts what passes through sessions. Every label comes from a closed set.
+type Metrics struct {
+	queries   *prometheus.CounterVec
+	durations *prometheus.HistogramVec
+	hits      *prometheus.CounterVec
+	misses    *prometheus.CounterVec
+	decisions *prometheus.CounterVec
+	verdicts  *prometheus.CounterVec
+	sources   *prometheus.CounterVec
+	retries   *prometheus.CounterVec
+	refusals  *prometheus.CounterVec
+	logins    *prometheus.CounterVec
+	pins      *prometheus.GaugeVec
+	fills     *prometheus.CounterVec
+	cancels   *prometheus.CounterVec
+	vanished  prometheus.Counter
+	clients   prometheus.Gauge
+}
+
+// NewMetrics registers the metrics.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+		reg.MustRegister(c)
+		return c
+	}
+	m := &Metrics{
+		queries: counter("database_queries_total", "Requests with a statement, by class, where they ran and how they ended.", "class", "target", "status"),
+		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "database_query_duration_seconds", Help: "Time from a request's last byte to its answer's last byte.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 14),
+		}, []string{"class", "target"}),
+		hits:      counter("database_cache_hits_total", "Requests answered from the cache, by class and tier.", "class", "tier"),
+		misses:    counter("database_cache_misses_total", "Requests that the cache could have answered and did not, by class and reason.", "class", "reason"),
+		decisions: counter("aioproxy_router_decisions_total", "Decisions by class, target and reason.", "class", "target", "reason"),
+		verdicts:  counter("aioproxy_cachepolicy_verdicts_total", "Verdicts of the cache policy by reason.", "reason"),
+		sources:   counter("aioproxy_proxy_sources_total", "Searches for a replica by result.", "result"),
+		retries:   counter("aioproxy_proxy_retries_total", "Reads run again on another node, by the kind of failure.", "cause"),
+		refusals:  counter("aioproxy_proxy_refusals_total", "Requests that reached no server, by kind.", "kind"),
+		logins:    counter("aioproxy_proxy_login_failures_total", "Logins that failed, by kind.", "kind"),
+		fills:     counter("aioproxy_proxy_recorded_results_total", "Recorded results by what became of them.", "outcome"),
+		cancels:   counter("aioproxy_proxy_cancel_requests_total", "Cancel requests by what became of them.", "outcome"),
+		pins:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "aioproxy_proxy_pinned_sessions", Help: "Sessions that keep their server connection, by reason."}, []string{"reason"}),
+		vanished:  prometheus.NewCounter(prometheus.CounterOpts{Name: "aioproxy_proxy_vanished_clients_total", Help: "Clients that went away during a statement, which was then cancelled."}),
+		clients:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "aioproxy_proxy_clients", Help: "Client connections."}),
+	}
+	reg.MustRegister(m.durations, m.pins, m.vanished, m.clients)
+	return m
+}
+
+func (m *Metrics) pinned(r pinReason, by float64) {
+	if r != notPinned {
+		m.pins.WithLabelValues(r.String()).Add(by)
+	}
+}
+
+// kind groups SQLSTATEs by their class (documentation, appendix A), a closed set.
+func kind(code string) string {
+	switch {
+	case code == "":
+		return "connection_lost"
+	case code == codeTooManyConnections:
+		return "too_many_connections"
+	case code == codeQueryCanceled:
+		return "query_canceled"
+	case len(code) >= 2 && code[:2] == "08":
+		return "connection"
+	case len(code) >= 2 && code[:2] == "28":
+		return "authorization"
+	case len(code) >= 2 && code[:2] == "57":
+		return "operator_intervention"
+	case len(code) >= 2 && code[:2] == "25":
+		return "read_only"
+	case len(code) >= 2 && code[:2] == "40":
+		return "conflict"
+	}
+	return "other"
+}
+
+func (m *Metrics) refused(code string)     { m.refusals.WithLabelValues(kind(code)).Inc() }
+func (m *Metrics) retried(code string)     { m.retries.WithLabelValues(kind(code)).Inc() }
+func (m *Metrics) loginFailed(code string) { m.logins.WithLabelValues(kind(code)).Inc() }
+func (m *Metrics) kept(o store.Outcome)    { m.fills.WithLabelValues(o.String()).Inc() }
+func (m *Metrics) source(r cluster.Reason) { m.sources.WithLabelValues(r.String()).Inc() }
+
+func (m *Metrics) verdict(r cachepolicy.Reason) { m.verdicts.WithLabelValues(r.String()).Inc() }
+
+func (m *Metrics) hit(c router.Class, st store.Status) {
+	m.hits.WithLabelValues(c.String(), st.String()).Inc()
+}
+
+func (m *Metrics) miss(c router.Class, st store.Status) {
+	m.misses.WithLabelValues(c.String(), st.String()).Inc()
+}
+
+// measure counts a finished request and tells the router how long it took.
+func (s *Session) measure() {
+	elapsed := time.Since(s.started)
+	s.last.elapsed = elapsed
+	if s.rec != nil {
+		s.keep(s.p.background, elapsed)
+	}
+	if len(s.req.facts) == 0 {
+		return
+	}
+	l := &s.last
+	status := "ok"
+	if l.code != "" {
+		status = "error"
+	}
+	m := s.p.metrics
+	class := l.class.String()
+	m.queries.WithLabelValues(class, l.target, status).Add(float64(len(s.req.facts)))
+	m.durations.WithLabelValues(class, l.target).Observe(elapsed.Seconds())
+	m.decisions.WithLabelValues(class, l.target, l.reason.String()).Inc()
+	if s.decided.Read && l.code == "" && l.reason != router.Held && len(s.req.facts) == 1 {
+		s.p.router.Observe(s.req.facts[0].Fingerprint, l.class, elapsed-l.wait, l.rows)
+	}
+}
+
+// measureHit counts a request that a cached result answered.
+func (s *Session) measureHit(e *store.Entry) {
+	s.last.elapsed = time.Since(s.started)
+	s.last.rows = e.RowCount
+	m := s.p.metrics
+	class := s.last.class.String()
+	m.queries.WithLabelValues(class, "cache", "ok").Inc()
+	m.durations.WithLabelValues(class, "cache").Observe(s.last.elapsed.Seconds())
+	m.decisions.WithLabelValues(class, "cache", s.last.reason.String()).Inc()
+}
+
+func (p *Proxy) address(s *Session) zap.Field { return zap.Stringer("client", s.wire.RemoteAddr()) }
+
+func userField(user string) zap.Field         { return zap.String("user", user) }
+func databaseField(database string) zap.Field { return zap.String("database", database) }
+func codeField(code string) zap.Field         { return zap.String("sqlstate", code) }
+func errorField(err error) zap.Field          { return zap.Error(err) }

@@ -1,0 +1,336 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/aioproxy/aioproxy/proxy/pgwire"
+)
+
+// partialFrame is a message from the server of which more is to come than fits the buffer.
+type partialFrame struct {
+	left   int // bytes still to come
+	action action
+	record bool
+}
+
+// relay forwards the server's answers until nothing is owed. It holds the server's buffer only while bytes are there and
+// writes to the client once per buffer.
+func (s *Session) relay() error {
+	for {
+		if err := s.answers(); err != nil {
+			return err
+		}
+		if s.led.copyIn || s.led.empty() {
+			return s.flushAnswers()
+		}
+		if err := s.flushAnswers(); err != nil {
+			return err
+		}
+		if err := s.fillServer(); err != nil {
+			return err
+		}
+	}
+}
+
+// flushAnswers writes to the client what came for it, unless the request may yet be run somewhere else.
+func (s *Session) flushAnswers() error {
+	if s.retry.discarding {
+		s.cout, s.pend = s.cout[:0], nil
+		return nil
+	}
+	return s.flushClient()
+}
+
+// fillServer parks until the server sends.
+func (s *Session) fillServer() error {
+	err := s.conn.Reader.Fill()
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, pgwire.ErrWoken) {
+		return nil
+	}
+	return s.lost(err)
+}
+
+// answers takes the buffered messages one after the other. It returns when more bytes are needed or nothing is owed.
+func (s *Session) answers() error {
+	r := s.conn.Reader
+	for {
+		s.synthesised()
+		buf := r.Buffered()
+		if s.partial.left > 0 {
+			n := min(s.partial.left, len(buf))
+			if n == 0 {
+				return nil
+			}
+			s.take(buf[:n], s.partial.action, s.partial.record)
+			s.partial.left -= n
+			r.Discard(n)
+			continue
+		}
+		h, ok, err := pgwire.Peek(buf)
+		if err != nil {
+			return s.lost(err)
+		}
+		if !ok || (s.led.empty() && !asynchronousType(h.Type)) {
+			return nil
+		}
+		if h.Len > len(buf) {
+			if !streamable(h.Type) {
+				return nil // wait for the whole of it
+			}
+			if err := s.begin(h, buf); err != nil {
+				return err
+			}
+			r.Discard(len(buf))
+			continue
+		}
+		r.Discard(h.Len)
+		if err := s.message(h.Type, buf[:h.Len]); err != nil {
+			return err
+		}
+	}
+}
+
+// streamable messages are forwarded without being looked at, so they need not be whole.
+func streamable(typ byte) bool {
+	switch typ {
+	case 'D', 'd', 'T', 'V':
+		return true
+	}
+	return false
+}
+
+func asynchronousType(typ byte) bool { return typ == 'N' || typ == 'A' || typ == 'S' }
+
+// begin forwards the first part of a message that is larger than what is buffered.
+func (s *Session) begin(h pgwire.Header, buf []byte) error {
+	head := s.led.front()
+	record := head.record
+	act, done, ok := s.led.received(h.Type, 0)
+	if !ok {
+		return s.confused(h.Type)
+	}
+	if record && s.rec != nil {
+		s.rec.begin(h.Type)
+	}
+	s.take(buf, act, record)
+	s.partial = partialFrame{left: h.Len - len(buf), action: act, record: record}
+	if done != nil {
+		s.completed(done)
+	}
+	return nil
+}
+
+// take passes bytes on to the client and to the recorder.
+func (s *Session) take(b []byte, act action, record bool) {
+	if record && s.rec != nil && !s.rec.add(b) {
+		s.stopRecording()
+	}
+	if act == forward {
+		s.emit(b)
+	}
+}
+
+// emit collects bytes for the client. As long as they lie one behind the other in the server's buffer nothing is copied.
+func (s *Session) emit(b []byte) {
+	switch {
+	case len(s.pend) == 0:
+		s.pend = b
+	case cap(s.pend) > len(s.pend) && len(b) > 0 && &s.pend[:len(s.pend)+1][len(s.pend)] == &b[0]:
+		s.pend = s.pend[:len(s.pend)+len(b)]
+	default:
+		s.cout = append(s.cout, s.pend...)
+		s.pend = b
+	}
+}
+
+// say collects bytes of our own for the client.
+func (s *Session) say(build func(dst []byte) []byte) {
+	s.cout = append(s.cout, s.pend...)
+	s.pend = nil
+	s.cout = build(s.cout)
+}
+
+// synthesised emits the answers at the head of the ledger that are ours to give.
+func (s *Session) synthesised() {
+	for !s.led.empty() && s.led.front().action == synthesise {
+		o := s.led.pop()
+		switch o.kind {
+		case owedParse:
+			s.say(pgwire.AppendParseComplete)
+		case owedClose:
+			s.say(pgwire.AppendCloseComplete)
+		case owedQuery, owedBind, owedDescribeStatement, owedDescribePortal, owedExecute, owedSync, owedFunction:
+			// Nothing else is ever answered in the server's stead while a server is at work.
+		}
+	}
+}
+
+// message handles one whole message from the server.
+func (s *Session) message(typ byte, raw []byte) error {
+	body := raw[pgwire.HeaderSize:]
+	switch typ {
+	case 'N', 'A':
+		return s.notice(typ, raw)
+	case 'S':
+		return s.parameter(raw)
+	case 'E':
+		return s.failedStatement(raw)
+	}
+	var status byte
+	if typ == 'Z' {
+		if len(body) != 1 {
+			return s.confused(typ)
+		}
+		status = body[0]
+	}
+	record := s.led.front().record
+	act, done, ok := s.led.received(typ, status)
+	if !ok {
+		return s.confused(typ)
+	}
+	if typ == 'Z' && act == forward {
+		if err := s.beforeReady(status); err != nil {
+			return err
+		}
+	}
+	switch {
+	case typ == 'C' && act == forward:
+		s.last.tag(body)
+	case typ == 'D' && act == swallow && s.asked != nil:
+		s.asked.row(body)
+	}
+	if record && s.rec != nil {
+		s.rec.begin(typ)
+	}
+	s.take(raw, act, record)
+	if done != nil {
+		s.completed(done)
+	}
+	return nil
+}
+
+// completed notes what a finished request means for our books.
+func (s *Session) completed(o *owed) {
+	if o.kind == owedParse && o.now != nil {
+		o.now.checked = true
+		s.accepted(o.now)
+	}
+}
+
+// notice forwards what the server says unasked. Notices of our own statements stay ours.
+func (s *Session) notice(typ byte, raw []byte) error {
+	ours := !s.led.empty() && s.led.front().action == swallow
+	if typ == 'N' {
+		s.stopRecording() // a result that came with a notice cannot be repeated
+	}
+	if typ == 'A' || !ours {
+		s.emit(raw)
+	}
+	return nil
+}
+
+// parameter keeps what the server reports about itself and tells the client, unless it is the effect of a setting of the
+// session's that was carried over: the client knows that one.
+func (s *Session) parameter(raw []byte) error {
+	name, value, err := pgwire.DecodeParameterStatus(raw[pgwire.HeaderSize:])
+	if err != nil {
+		return s.confused('S')
+	}
+	s.conn.Status.Set(name, value)
+	if s.led.empty() || s.led.front().action == forward {
+		s.emit(raw)
+	}
+	return nil
+}
+
+// failedStatement handles an ErrorResponse: for the client, for us, or as a reason to run the request elsewhere.
+func (s *Session) failedStatement(raw []byte) error {
+	body := raw[pgwire.HeaderSize:]
+	code := pgwire.ErrorField(body, 'C')
+	if sev := pgwire.ErrorField(body, 'V'); string(sev) == "FATAL" || string(sev) == "PANIC" {
+		return s.fatal(raw, string(code))
+	}
+	if s.led.empty() {
+		return s.confused('E')
+	}
+	s.stopRecording()
+	if s.mayRetry(string(code)) {
+		s.retry.discarding, s.retry.code = true, string(code)
+	}
+	head := *s.led.front()
+	if _, _, ok := s.led.received('E', 0); !ok {
+		return s.confused('E')
+	}
+	switch head.action {
+	case forward, synthesise:
+		s.last.error(string(code))
+		s.emit(s.rename(raw, &head, string(code)))
+	case swallow:
+		if s.asked != nil {
+			s.asked.code = string(code)
+			return nil
+		}
+		return s.ownFailure(&head, raw, string(code))
+	}
+	return nil
+}
+
+// fatal handles the end of the server connection, announced by the server.
+func (s *Session) fatal(raw []byte, code string) error {
+	if s.mayRetry(code) {
+		return errRetry
+	}
+	s.stopRecording()
+	s.last.error(code)
+	s.emit(raw)
+	_ = s.flushClient()
+	s.release(false)
+	return errGone
+}
+
+// lost handles the end of the server connection without a word.
+func (s *Session) lost(err error) error {
+	node := s.conn.Key().Node
+	s.p.cluster.Suspect(node)
+	if s.mayRetry("") {
+		return errRetry
+	}
+	s.stopRecording()
+	s.release(false)
+	cause := err
+	if errors.Is(err, io.EOF) {
+		cause = fmt.Errorf("end of stream from %s", node)
+	}
+	return &failure{
+		code: codeConnectionFailure, message: "the server connection was lost", err: cause,
+		hint: "The statement may or may not have been carried out. Connect again and check before repeating it.",
+	}
+}
+
+// confused ends a session whose server answered something that fits no request.
+func (s *Session) confused(typ byte) error {
+	node := s.conn.Key().Node
+	s.release(false)
+	return &failure{code: codeProtocolViolation, message: fmt.Sprintf("the server %s sent an unexpected message of type %q", node, typ)}
+}
+
+// asynchronous forwards what the server said while the client was idle.
+func (s *Session) asynchronous() error {
+	for {
+		if err := s.answers(); err != nil {
+			return err
+		}
+		more, err := s.conn.Reader.TryFill()
+		if err != nil {
+			return s.lost(err)
+		}
+		if !more {
+			return s.flushClient()
+		}
+	}
+}

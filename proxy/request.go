@@ -1,0 +1,182 @@
+package proxy
+
+import (
+	"github.com/aioproxy/aioproxy/parser"
+	"github.com/aioproxy/aioproxy/parser/catalog"
+	"github.com/aioproxy/aioproxy/proxy/pgwire"
+)
+
+// window is how much of a request is looked at before it must be decided where it goes; a message that does not fit is
+// streamed. It bounds a client's memory while its request is under way.
+const window = 1 << 20
+
+// frame is one whole message of a request, by its offsets in request.raw.
+type frame struct {
+	typ      byte
+	off, end int
+	stmt     *statement // Parse: what it prepares; Bind: what it binds, if known
+}
+
+// request is the frames up to a boundary: Query, Sync, Flush, FunctionCall. raw aliases the client's read buffer and is
+// valid until the request is over.
+type request struct {
+	raw      []byte
+	frames   []frame
+	complete bool // ends in a boundary; otherwise the window was full before one came
+	big      bool // nothing but the beginning of a message that is larger than the window
+	header   pgwire.Header
+
+	facts  []*parser.Facts
+	names  []*catalog.Resolution
+	binds  int
+	simple bool // a single Query message
+}
+
+func (q *request) reset() {
+	clear(q.frames) // do not keep statements alive
+	clear(q.facts)
+	clear(q.names)
+	*q = request{frames: q.frames[:0], facts: q.facts[:0], names: q.names[:0]}
+}
+
+func (q *request) body(f *frame) []byte { return q.raw[f.off+5 : f.end] }
+
+// boundary is the type of the last frame.
+func (q *request) boundary() byte { return q.frames[len(q.frames)-1].typ }
+
+func isBoundary(typ byte) bool {
+	return typ == 'Q' || typ == 'S' || typ == 'H' || typ == 'F' || typ == 'X'
+}
+
+// known reports whether a client may send this type outside of start-up (documentation, "Message Formats").
+func known(typ byte) bool {
+	switch typ {
+	case 'Q', 'P', 'B', 'D', 'E', 'C', 'S', 'H', 'F', 'X', 'd', 'c', 'f':
+		return true
+	}
+	return false
+}
+
+// readRequest collects the next request. It parks until the client sends, holding no buffer.
+func (s *Session) readRequest() error {
+	q := &s.req
+	q.reset()
+	pos := 0
+	for {
+		buf := s.client.Buffered()
+		for {
+			h, ok, err := pgwire.Peek(buf[pos:])
+			if err != nil {
+				return violation("invalid message length")
+			}
+			if !ok {
+				break
+			}
+			if !known(h.Type) {
+				return violation("invalid frontend message type %d", h.Type)
+			}
+			if pos+h.Len > len(buf) {
+				if h.Len > window {
+					return s.big(pos, buf, h)
+				}
+				break
+			}
+			if pos == 0 && (h.Type == 'd' || h.Type == 'c' || h.Type == 'f') {
+				// The rest of a COPY that the server has given up; PostgresMain ignores it too.
+				s.client.Discard(h.Len)
+				buf = s.client.Buffered()
+				continue
+			}
+			q.frames = append(q.frames, frame{typ: h.Type, off: pos, end: pos + h.Len})
+			pos += h.Len
+			if isBoundary(h.Type) {
+				q.raw, q.complete = buf[:pos], true
+				return nil
+			}
+		}
+		if len(buf) >= window && len(q.frames) > 0 {
+			q.raw = buf[:pos]
+			return nil
+		}
+		if err := s.fillClient(); err != nil {
+			return err
+		}
+	}
+}
+
+// big ends a request before a message that does not fit: what came before it goes first.
+func (s *Session) big(pos int, buf []byte, h pgwire.Header) error {
+	q := &s.req
+	if pos > 0 {
+		q.raw = buf[:pos]
+		return nil
+	}
+	q.big, q.header, q.raw = true, h, buf
+	return nil
+}
+
+// inspect finds out what the request's statements are.
+func (s *Session) inspect() error {
+	q := &s.req
+	for i := range q.frames {
+		f := &q.frames[i]
+		switch f.typ {
+		case 'Q':
+			text, err := pgwire.QueryText(q.body(f))
+			if err != nil {
+				return violation("invalid string in message")
+			}
+			q.simple = len(q.frames) == 1
+			s.addFacts(s.factsOf(text))
+		case 'P':
+			m, err := pgwire.DecodeParse(q.body(f))
+			if err != nil {
+				return violation("invalid Parse message")
+			}
+			f.stmt = s.p.statements.intern(&s.key, m.SQL, m.OIDs, byte(s.derived.lexing), s.factsOf)
+		case 'B':
+			m, err := pgwire.DecodeBind(q.body(f))
+			if err != nil {
+				return violation("invalid Bind message")
+			}
+			q.binds++
+			if f.stmt = q.meaning(s, i, m.Statement); f.stmt != nil {
+				s.addFacts(f.stmt.facts)
+			} else {
+				s.addFacts(unknownStatement)
+			}
+		}
+	}
+	return nil
+}
+
+// unknownStatement stands for what a name that aioproxy has not seen may mean: SQL PREPARE, or an error.
+var unknownStatement = &parser.Facts{Reason: "name", Normalized: "<unknown statement>", Statements: []parser.Statement{{Kind: parser.Execute}}}
+
+// meaning is the statement that a name stands for at frame i: a Parse earlier in the same request counts.
+func (q *request) meaning(s *Session, i int, name []byte) *statement {
+	for j := i - 1; j >= 0; j-- {
+		if q.frames[j].typ != 'P' {
+			continue
+		}
+		if n, _, err := pgwire.CString(q.body(&q.frames[j])); err == nil && string(n) == string(name) {
+			return q.frames[j].stmt
+		}
+	}
+	if p := s.names.get(name); p != nil {
+		return p.stmt
+	}
+	return nil
+}
+
+// factsOf knows what a text of this session is.
+func (s *Session) factsOf(text []byte) *parser.Facts { return s.p.memo.FactsAs(text, s.derived.lexing) }
+
+func (s *Session) addFacts(f *parser.Facts) {
+	s.req.facts = append(s.req.facts, f)
+	var n *catalog.Resolution
+	if !s.pathUnsure {
+		n = s.p.catalog.Resolve(s.database, f, s.searchPath, s.roleName())
+	}
+	s.req.names = append(s.req.names, n)
+}

@@ -1,0 +1,287 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aioproxy/aioproxy/proxy/backend"
+	"github.com/aioproxy/aioproxy/proxy/pgwire"
+	"github.com/aioproxy/aioproxy/router"
+)
+
+// startup takes a client from its first byte to ReadyForQuery. All of it happens within login_timeout.
+func (s *Session) startup(ctx context.Context) error {
+	if err := s.wire.SetDeadline(time.Now().Add(s.p.config().LoginTimeout)); err != nil {
+		return err
+	}
+	packet, err := s.negotiate()
+	if err != nil {
+		return s.startupError(err)
+	}
+	if packet.Code == pgwire.CodeCancelRequest {
+		s.p.cancel(ctx, packet.CancelPID, packet.CancelKey)
+		return errGone
+	}
+	if err := s.identify(packet); err != nil {
+		return err
+	}
+	if !s.p.admit(s) {
+		return &failure{code: codeTooManyConnections, message: "sorry, too many clients already",
+			hint: "Raise max_clients of aioproxy, or close connections that are not needed."}
+	}
+	ctx, stop := context.WithTimeout(ctx, s.p.config().LoginTimeout)
+	defer stop()
+	cred, err := s.p.auth.Authenticate(ctx, s.wire, s.client, s.user, s.database)
+	if err != nil {
+		return s.loginError(err)
+	}
+	s.cred = cred
+	welcome, err := s.welcome(ctx)
+	if err != nil {
+		return s.loginError(err)
+	}
+	if err := s.wire.SetDeadline(time.Time{}); err != nil {
+		return err
+	}
+	s.client.SetLimit(window)
+	s.cout = append(s.cout[:0], welcome...)
+	s.cout = pgwire.AppendBackendKeyData(s.cout, s.pid, s.secret[:])
+	s.cout = pgwire.AppendReadyForQuery(s.cout, 'I')
+	return s.flushClient()
+}
+
+func (s *Session) startupError(err error) error {
+	var length *pgwire.LengthError
+	var bad *pgwire.StartupError
+	switch {
+	case errors.As(err, &length), errors.As(err, &bad):
+		return violation("%s", err.Error())
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, io.EOF):
+		return errGone
+	}
+	return err
+}
+
+// loginError: what the client may hear goes to the client, and what the operator has to know into the log.
+func (s *Session) loginError(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errGone
+	}
+	f := asFailure(err)
+	s.log.Info("login failed", s.p.address(s), userField(s.user), databaseField(s.database), codeField(f.code), errorField(err))
+	s.p.metrics.loginFailed(f.code)
+	return f
+}
+
+// negotiate answers requests for encryption until the client sends what it is about.
+func (s *Session) negotiate() (*pgwire.Startup, error) {
+	for range 3 { // GSSENCRequest, SSLRequest, StartupMessage
+		packet, err := pgwire.ReadStartup(s.client, pgwire.MaxStartupLength)
+		if err != nil {
+			return nil, err
+		}
+		switch packet.Code {
+		case pgwire.CodeGSSENCRequest:
+			err = s.wire.Write([]byte{'N'})
+		case pgwire.CodeSSLRequest:
+			err = s.encrypt()
+		default: // an open set
+			return packet, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, violation("too many requests for encryption")
+}
+
+func (s *Session) encrypt() error {
+	if s.p.tls == nil || s.wire.TLS() != nil {
+		return s.wire.Write([]byte{'N'})
+	}
+	if len(s.client.Buffered()) > 0 {
+		return violation("received unencrypted data after SSL request")
+	}
+	if err := s.wire.Write([]byte{'S'}); err != nil {
+		return err
+	}
+	return s.client.StartTLS(s.p.tls, true)
+}
+
+// identify reads the start-up packet as PostgreSQL's ProcessStartupPacket does.
+func (s *Session) identify(packet *pgwire.Startup) error {
+	if packet.Major() != 3 {
+		return &failure{code: codeFeature, message: fmt.Sprintf(
+			"unsupported frontend protocol %d.%d: server supports 3.0 to 3.0", packet.Major(), packet.Minor())}
+	}
+	if s.p.config().TLS.Mode == "require" && s.wire.TLS() == nil {
+		return &failure{code: codeInvalidAuth, message: "this server accepts encrypted connections only",
+			hint: "Connect with sslmode=require or stronger."}
+	}
+	s.user = packet.Get("user")
+	if s.user == "" {
+		return &failure{code: codeInvalidAuth, message: "no PostgreSQL user name specified in startup packet"}
+	}
+	s.database = packet.Get("database")
+	if s.database == "" {
+		s.database = s.user
+	}
+	if r := packet.Get("replication"); r != "" && r != "false" && r != "off" && r != "no" && r != "0" {
+		return &failure{code: codeFeature, message: "replication connections are not supported through aioproxy",
+			hint: "Connect to the server itself for pg_basebackup, pg_receivewal and logical replication."}
+	}
+	base, err := startupSettings(packet)
+	if err != nil {
+		return err
+	}
+	s.base = base
+	if packet.Minor() > 0 || len(packet.Extensions) > 0 {
+		names := make([]string, len(packet.Extensions))
+		for i, e := range packet.Extensions {
+			names[i] = e.Name
+		}
+		return s.wire.Write(pgwire.AppendNegotiateProtocolVersion(nil, pgwire.Version30, names...))
+	}
+	return nil
+}
+
+// startupSettings are the settings of a start-up packet, those in options included. Later ones win, and a parameter of its
+// own wins over options, as in process_startup_options.
+func startupSettings(packet *pgwire.Startup) (*backend.Settings, error) {
+	set := backend.Empty
+	var err error
+	for _, p := range packet.Params {
+		if p.Name == "options" {
+			if set, err = optionSettings(set, p.Value); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, p := range packet.Params {
+		switch p.Name {
+		case "user", "database", "options", "replication":
+		default: // an open set: any setting may be named
+			set = set.With(p.Name, p.Value)
+		}
+	}
+	return set, nil
+}
+
+// optionSettings reads the -c name=value and --name=value switches of options (postgres, "Options"; PGOPTIONS).
+func optionSettings(set *backend.Settings, options string) (*backend.Settings, error) {
+	args := splitOptions(options)
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		var pair string
+		switch {
+		case strings.HasPrefix(arg, "--"):
+			pair = arg[2:]
+		case arg == "-c" && i+1 < len(args):
+			i++
+			pair = args[i]
+		case strings.HasPrefix(arg, "-c"):
+			pair = arg[2:]
+		default: // an open set
+			return nil, &failure{code: "42601", message: fmt.Sprintf("invalid command-line argument for server process: %s", arg),
+				hint: "aioproxy accepts -c name=value and --name=value in options."}
+		}
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, &failure{code: "42601", message: fmt.Sprintf("%s requires a value", arg)}
+		}
+		set = set.With(strings.ReplaceAll(name, "-", "_"), value)
+	}
+	return set, nil
+}
+
+// splitOptions splits at white space that no backslash precedes (pg_split_opts in postinit.c).
+func splitOptions(options string) []string {
+	var args []string
+	var b strings.Builder
+	begun := false
+	for i := 0; i < len(options); i++ {
+		c := options[i]
+		switch {
+		case c == '\\' && i+1 < len(options):
+			i++
+			b.WriteByte(options[i])
+			begun = true
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f':
+			if begun {
+				args = append(args, b.String())
+				b.Reset()
+				begun = false
+			}
+		default: // an open set
+			b.WriteByte(c)
+			begun = true
+		}
+	}
+	if begun {
+		args = append(args, b.String())
+	}
+	return args
+}
+
+// welcomeQuery asks for what a session has to know of its defaults.
+const welcomeQuery = "SELECT pg_catalog.current_setting('search_path'), pg_catalog.current_setting('default_transaction_read_only')"
+
+// welcome returns the ParameterStatus messages that a server of this database gives this user. It logs in to a server as
+// the user, so that whatever PostgreSQL has against it is said in PostgreSQL's words, unless that was done moments ago.
+func (s *Session) welcome(ctx context.Context) ([]byte, error) {
+	key := welcomeKey{s.database, s.user, s.base}
+	if w := s.p.welcomes.get(key); w != nil {
+		s.defaults = &w.defaults
+		s.setSettings(s.base)
+		return w.status, nil
+	}
+	s.defaults = &defaults{}
+	s.setSettings(s.base)
+	dec := router.Decision{Target: router.Primary, Read: true, Rule: -1}
+	if err := s.acquire(ctx, dec); err != nil {
+		return nil, err
+	}
+	w, err := s.greet(welcomeQuery)
+	if err != nil {
+		return nil, err
+	}
+	s.p.welcomes.put(key, w)
+	s.defaults = &w.defaults
+	s.settings = nil // work out again what follows from the defaults
+	s.setSettings(s.base)
+	s.release(true)
+	return w.status, nil
+}
+
+// greet applies the session's settings, asks the welcome query and collects what the server reports about itself.
+func (s *Session) greet(query string) (*welcomed, error) {
+	s.req.reset()
+	s.req.complete = true
+	s.out = s.out[:0]
+	if err := s.prepareServer(); err != nil {
+		return nil, err
+	}
+	if err := s.writeServer(s.out); err != nil {
+		return nil, err
+	}
+	if err := s.relay(); err != nil {
+		return nil, err
+	}
+	values, err := s.ask(query)
+	if err != nil {
+		return nil, err
+	}
+	if len(values) != 2 {
+		return nil, errAsk
+	}
+	w := &welcomed{defaults: defaults{searchPath: string(values[0]), readOnly: string(values[1]) == "on"}}
+	s.conn.Status.Each(func(name, value string) {
+		w.status = pgwire.AppendParameterStatus(w.status, name, value)
+	})
+	return w, nil
+}

@@ -1,0 +1,343 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/aioproxy/aioproxy/parser"
+	"github.com/aioproxy/aioproxy/proxy/pgwire"
+	"github.com/aioproxy/aioproxy/router"
+)
+
+// writeOrExchange writes a request. A small one is written in the same breath in which its answer is awaited.
+func (s *Session) writeOrExchange(b []byte) error {
+	if len(b) == 0 || len(b) > lookahead || s.led.empty() || !s.req.complete {
+		return s.writeServer(b)
+	}
+	err := s.conn.Reader.Exchange(b)
+	if err == nil || errors.Is(err, pgwire.ErrWoken) {
+		return nil
+	}
+	return s.lost(err)
+}
+
+// writeServer writes to the server. While much is being written the server's answers are relayed meanwhile: a server that
+// cannot get rid of its answers would not read on.
+func (s *Session) writeServer(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	if len(b) <= lookahead && s.quiet() {
+		if err := s.conn.Wire.Write(b); err != nil {
+			return s.lost(err)
+		}
+		return nil
+	}
+	n, err := s.conn.Wire.TryWrite(b)
+	if err == nil && n == len(b) {
+		return nil
+	}
+	if err != nil && !errors.Is(err, pgwire.ErrWouldBlock) {
+		return s.lost(err)
+	}
+	return s.writeBeside(b[n:])
+}
+
+// quiet: nothing is owed yet but what this write asks for, so the server has nothing to say that could block it.
+func (s *Session) quiet() bool { return s.req.complete && !s.led.copyIn }
+
+// writeBeside writes from a goroutine of its own while this one relays answers.
+func (s *Session) writeBeside(b []byte) error {
+	c := s.conn
+	var (
+		wg       sync.WaitGroup
+		writeErr error
+		done     = make(chan struct{})
+	)
+	wg.Go(func() {
+		writeErr = c.Wire.Write(b)
+		close(done)
+		c.Wire.Wake() // the server connection's reader: us
+	})
+	var relayErr error
+	for relayErr == nil && !closed(done) {
+		if relayErr = s.answers(); relayErr == nil {
+			if relayErr = s.flushAnswers(); relayErr == nil {
+				relayErr = s.fillServer()
+			}
+		}
+	}
+	if relayErr != nil {
+		_ = c.Wire.Close() // ends the writer as well
+	}
+	wg.Wait()
+	if relayErr != nil {
+		return relayErr
+	}
+	if writeErr != nil {
+		return s.lost(writeErr)
+	}
+	return nil
+}
+
+func closed(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
+// drain relays the answers that are there, without waiting for more: the request goes on.
+func (s *Session) drain() error {
+	for {
+		if err := s.answers(); err != nil {
+			return err
+		}
+		if err := s.flushAnswers(); err != nil {
+			return err
+		}
+		more, err := s.conn.Reader.TryFill()
+		if err != nil {
+			return s.lost(err)
+		}
+		if !more {
+			return nil
+		}
+	}
+}
+
+// stream passes on a message that is larger than the window. What it does is not known, so it goes to the primary; its
+// text is not kept, so a statement that it prepares lives on this server connection alone.
+func (s *Session) stream(ctx context.Context) error {
+	q := &s.req
+	if s.refused {
+		return s.swallowBig()
+	}
+	if s.conn == nil {
+		s.decided = router.Decision{Target: router.Primary, Reason: router.TooLarge, Rule: -1}
+		s.last.begin(s.decided)
+		s.retry = retryState{}
+		if err := s.acquire(ctx, s.decided); err != nil {
+			_ = s.swallowBig()
+			return err
+		}
+	} else if s.led.idle() {
+		s.want = s.settings
+	}
+	s.setBusy(true)
+	s.out = s.out[:0]
+	if err := s.prepareServer(); err != nil {
+		return err
+	}
+	used, err := s.bigHead()
+	if err != nil {
+		return err
+	}
+	if err := s.writeServer(s.out); err != nil {
+		return err
+	}
+	s.out = nil
+	s.client.Discard(used)
+	if err := s.passOn(q.header.Len - used); err != nil {
+		return err
+	}
+	switch q.header.Type {
+	case 'Q', 'F':
+		q.complete = true
+		for {
+			if err := s.relay(); err != nil {
+				return err
+			}
+			if !s.led.copyIn {
+				return s.finish(ctx)
+			}
+			if err := s.copyIn(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return s.drain()
+}
+
+// bigHead appends the rewritten beginning of a large message and says how much of the client's bytes it stands for.
+func (s *Session) bigHead() (used int, err error) {
+	q := &s.req
+	q.facts = append(q.facts[:0], tooLong)
+	q.names = append(q.names[:0], nil)
+	body := q.raw[pgwire.HeaderSize:]
+	switch q.header.Type {
+	case 'Q':
+		s.names.unnamed, s.conn.Unnamed = nil, 0
+		s.led.sent(owed{kind: owedQuery})
+	case 'F':
+		s.led.sent(owed{kind: owedFunction})
+	case 'P':
+		return s.bigParse(body)
+	case 'B':
+		return s.bigBind(body)
+	default:
+		return 0, violation("a message of type %q is too long", q.header.Type)
+	}
+	s.note()
+	s.out = append(s.out, q.raw...)
+	return len(q.raw), nil
+}
+
+// tooLong stands for a text that was not looked at.
+var tooLong = &parser.Facts{Reason: "too long", Normalized: "<opaque>", Statements: []parser.Statement{{Kind: parser.Opaque}}}
+
+func (s *Session) bigParse(body []byte) (int, error) {
+	name, _, err := pgwire.CString(body)
+	if err != nil {
+		return 0, violation("invalid Parse message")
+	}
+	now := &prepared{stmt: &statement{facts: tooLong}, onlyOn: s.p.serverNames.fresh()}
+	prev := s.names.get(name)
+	s.note()
+	s.setPin(pinStatement)
+	s.led.sent(owed{kind: owedParse, undo: undoName, name: string(name), prev: prev, now: now})
+	s.names.set(string(name), now)
+	s.out = pgwire.AppendHeader(s.out, 'P', s.req.header.BodyLen()-len(name)+len(now.onlyOn))
+	s.out = append(append(s.out, now.onlyOn...), 0)
+	return pgwire.HeaderSize + len(name) + 1, nil
+}
+
+func (s *Session) bigBind(body []byte) (int, error) {
+	portal, rest, err := pgwire.CString(body)
+	name, _, err2 := pgwire.CString(rest)
+	if err != nil || err2 != nil {
+		return 0, violation("invalid Bind message")
+	}
+	if p := s.names.get(name); p != nil {
+		s.req.facts[0] = p.stmt.facts
+	}
+	s.note()
+	on := s.serverName(name)
+	if p := s.names.get(name); p != nil && p.onlyOn != "" {
+		on = p.onlyOn
+	}
+	if on == "" {
+		on = string(name)
+	}
+	s.led.sent(owed{kind: owedBind})
+	s.out = pgwire.AppendHeader(s.out, 'B', s.req.header.BodyLen()-len(name)+len(on))
+	s.out = append(append(s.out, portal...), 0)
+	s.out = append(append(s.out, on...), 0)
+	return pgwire.HeaderSize + len(portal) + 1 + len(name) + 1, nil
+}
+
+// passOn forwards n more bytes from the client as they come.
+func (s *Session) passOn(n int) error {
+	for n > 0 {
+		buf := s.client.Buffered()
+		if len(buf) == 0 {
+			s.client.SetLimit(pgwire.WindowSize)
+			err := s.fillClient()
+			s.client.SetLimit(window)
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		buf = buf[:min(n, len(buf))]
+		if err := s.writeStream(buf); err != nil {
+			return err
+		}
+		s.client.Discard(len(buf))
+		n -= len(buf)
+	}
+	return nil
+}
+
+// writeStream writes a part of something long and takes what the server has to say on the way.
+func (s *Session) writeStream(b []byte) error {
+	n, err := s.conn.Wire.TryWrite(b)
+	if errors.Is(err, pgwire.ErrWouldBlock) {
+		return s.writeBeside(b[n:])
+	}
+	if err != nil {
+		return s.lost(err)
+	}
+	return nil
+}
+
+// swallowBig reads a large message that nobody will get.
+func (s *Session) swallowBig() error {
+	for n := s.req.header.Len; n > 0; {
+		buf := s.client.Buffered()
+		if len(buf) == 0 {
+			if err := s.fillClient(); err != nil {
+				return err
+			}
+			continue
+		}
+		used := min(n, len(buf))
+		s.client.Discard(used)
+		n -= used
+	}
+	return nil
+}
+
+// copyIn forwards COPY data until the client ends it or the server does not want it any more.
+func (s *Session) copyIn(context.Context) error {
+	s.client.Discard(len(s.req.raw)) // the request itself is done with
+	s.req.raw = nil
+	for s.led.copyIn {
+		run, left, last, err := copyRun(s.client.Buffered())
+		switch {
+		case err != nil:
+			return violation("invalid message length")
+		case run > 0:
+			if err := s.writeStream(s.client.Buffered()[:run]); err != nil {
+				return err
+			}
+			s.client.Discard(run)
+			if err := s.passOn(left); err != nil {
+				return err
+			}
+		case last == 'X':
+			return errTerminate
+		}
+		if last == 'c' || last == 'f' {
+			s.led.copyIn = false
+			return nil
+		}
+		if len(s.client.Buffered()) < pgwire.HeaderSize {
+			if err := s.drain(); err != nil {
+				return err
+			}
+			if s.led.copyIn {
+				if err := s.fillClient(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// copyRun says how many bytes of b belong to COPY as they are, how many of a message that begins there are still to come,
+// and which message came last: it stops behind CopyDone and CopyFail and ahead of Terminate.
+func copyRun(b []byte) (run, left int, last byte, err error) {
+	for run < len(b) {
+		h, ok, err := pgwire.Peek(b[run:])
+		if err != nil || !ok {
+			return run, 0, last, err
+		}
+		last = h.Type
+		if last == 'X' {
+			return run, 0, last, nil
+		}
+		if h.Len > len(b)-run {
+			return len(b), h.Len - (len(b) - run), last, nil
+		}
+		run += h.Len
+		if last == 'c' || last == 'f' {
+			return run, 0, last, nil
+		}
+	}
+	return run, 0, last, nil
+}
