@@ -13,13 +13,14 @@ import (
 
 // derived is what the judges need to know of a session's settings, worked out when they change.
 type derived struct {
-	override    router.Override
-	role        string // set with SET ROLE, or the session authorization; empty for the login role
-	application string
-	readOnly    string        // default_transaction_read_only as set; empty for the server's default
-	lexing      parser.Lexing // how PostgreSQL reads the session's texts
-	digests     [3]settingsDigest
-	overlay     overlay // the last one made
+	override     router.Override
+	role         string // set with SET ROLE, or the session authorization; empty for the login role
+	application  string
+	readOnly     string        // default_transaction_read_only as set; empty for the server's default
+	serializable bool          // default_transaction_isolation as set
+	lexing       parser.Lexing // how PostgreSQL reads the session's texts
+	digests      [3]settingsDigest
+	overlay      overlay // the last one made
 }
 
 // settingsDigest covers all settings that may change the bytes of a result, and the consistency it was read with.
@@ -36,6 +37,7 @@ type overlay struct {
 type defaults struct {
 	searchPath string
 	readOnly   bool
+	isolation  string
 }
 
 // setSettings makes set the session's settings.
@@ -57,6 +59,11 @@ func (s *Session) setSettings(set *backend.Settings) {
 	}
 	d.application = get("application_name")
 	d.readOnly = get("default_transaction_read_only")
+	isolation := get("default_transaction_isolation")
+	if isolation == "" {
+		isolation = s.defaults.isolation
+	}
+	d.serializable = strings.EqualFold(isolation, "serializable")
 	d.digests = digestsOf(set)
 	d.lexing = lexingOf(get("standard_conforming_strings"), get("client_encoding"))
 	s.derived = d

@@ -45,8 +45,10 @@ func (s *Session) dispatch(ctx context.Context) error {
 	in := router.Input{
 		Facts: s.req.facts, Names: s.req.names, Override: s.derived.override, ReadOnly: s.readOnly(),
 		Database: s.database, User: s.user, Role: s.derived.role, Application: s.derived.application,
-		Replicas: s.p.cluster.Snapshot().UsableReplicas() > 0, TooLarge: !s.req.complete,
+		Serializable: s.derived.serializable, TooLarge: !s.req.complete,
 	}
+	nodes := s.p.cluster.Snapshot()
+	in.Replicas, in.NoPrimary = nodes.UsableReplicas() > 0, nodes.PrimaryIndex < 0
 	dec := s.p.router.Route(in)
 	s.decided = dec
 	s.last.begin(dec)
@@ -149,10 +151,19 @@ func (s *Session) acquire(ctx context.Context, dec router.Decision) error {
 		s.dropSource()
 		return s.waitFailed(ctx, err)
 	}
+	if s.source != nil && !s.source.Valid() {
+		// The replica was restarted since it was chosen: it may be behind its known position again.
+		s.p.pools.Release(c, false)
+		s.dropSource()
+		dec.Target = router.Primary
+		return s.acquireAgain(ctx, dec, errRestarted)
+	}
 	s.last.leased(target, node, time.Since(began))
 	s.lease(c, target)
 	return nil
 }
+
+var errRestarted = errors.New("the replica was restarted")
 
 func (s *Session) acquireAgain(ctx context.Context, dec router.Decision, cause error) error {
 	node, target, err := s.place(ctx, dec)
@@ -197,14 +208,13 @@ func (s *Session) place(ctx context.Context, dec router.Decision) (node string, 
 			return src.Addr, router.Replica, nil
 		}
 	}
-	node, err = s.p.primary(ctx)
+	node, err = s.p.primary(ctx, dec.Read)
 	if err == nil {
 		return node, router.Primary, nil
 	}
-	if dec.Read {
+	if dec.Read && dec.Target != router.Replica {
 		// Reads survive without a primary, at whatever position the replicas are.
-		src, reason := s.p.cluster.Source(ctx, cluster.Requirement{Consistency: cluster.Eventual})
-		if src != nil {
+		if src, reason := s.p.cluster.Source(ctx, s.requirement(dec)); src != nil {
 			s.last.source(reason)
 			s.source = src
 			return src.Addr, router.Replica, nil
@@ -213,9 +223,27 @@ func (s *Session) place(ctx context.Context, dec router.Decision) (node string, 
 	return "", router.Primary, err
 }
 
+// sessionPosition is what a session has seen of the log: what `consistency: session` requires of the next source.
+type sessionPosition struct {
+	at      cluster.Position
+	touched bool // it used the primary since
+	replica cluster.Seen
+}
+
+// note takes down what a request may have seen.
+func (p *sessionPosition) note(src *cluster.Source) {
+	if src == nil {
+		p.touched = true
+		return
+	}
+	*p = sessionPosition{at: src.Required, replica: src.Seen()}
+}
+
 // requirement is the position that the request requires of a replica.
 func (s *Session) requirement(dec router.Decision) cluster.Requirement {
-	return cluster.Requirement{Consistency: cluster.Consistency(dec.Consistency)}
+	return cluster.Requirement{
+		Consistency: cluster.Consistency(dec.Consistency), Session: s.seen.at, Touched: s.seen.touched, Seen: s.seen.replica,
+	}
 }
 
 // finish settles what the request left behind and returns the connection if nothing holds it.
@@ -224,6 +252,7 @@ func (s *Session) finish(ctx context.Context) error {
 		return nil // more of the same request is to come
 	}
 	s.setBusy(false)
+	s.seen.note(s.source)
 	s.measure()
 	if s.led.status != 'I' || s.led.unsynced || s.led.skipping {
 		return nil

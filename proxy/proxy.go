@@ -216,9 +216,13 @@ func (p *Proxy) serve(ctx context.Context, nc net.Conn) {
 }
 
 // primary is the address of the primary. While there is none, as during a switch-over, it is waited for.
-func (p *Proxy) primary(ctx context.Context) (string, error) {
+// A read does not wait if a replica can answer it.
+func (p *Proxy) primary(ctx context.Context, read bool) (string, error) {
 	if addr, ok := p.cluster.Primary(); ok {
 		return addr, nil
+	}
+	if read && p.cluster.Snapshot().UsableReplicas() > 0 {
+		return "", errNoPrimary
 	}
 	deadline := time.Now().Add(p.primaryWait)
 	ticker := time.NewTicker(20 * time.Millisecond)
@@ -233,9 +237,13 @@ func (p *Proxy) primary(ctx context.Context) (string, error) {
 			return "", context.Cause(ctx)
 		}
 	}
-	return "", &failure{code: codeCannotConnect, message: "no primary server is available",
-		detail: "None of the configured nodes is a primary that can be reached.",
-		hint:   "Reads continue if a replica is up. Try again when a primary is there."}
+	return "", errNoPrimary
+}
+
+var errNoPrimary = &failure{
+	code: codeCannotConnect, message: "no primary server is available",
+	detail: "None of the configured nodes is a primary that can be reached.",
+	hint:   "Reads continue if a replica is up. Try again when a primary is there.",
 }
 
 func (p *Proxy) wholeDatabase(database string) cachepolicy.Table {

@@ -50,6 +50,7 @@ type Session struct {
 	decided router.Decision
 	slot    func() // gives the class's concurrency slot back
 
+	seen    sessionPosition
 	want    *backend.Settings // what the leased connection must have for this request
 	renamed []renaming
 

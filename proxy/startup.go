@@ -229,7 +229,8 @@ func splitOptions(options string) []string {
 }
 
 // welcomeQuery asks for what a session has to know of its defaults.
-const welcomeQuery = "SELECT pg_catalog.current_setting('search_path'), pg_catalog.current_setting('default_transaction_read_only')"
+const welcomeQuery = "SELECT pg_catalog.current_setting('search_path'), pg_catalog.current_setting('default_transaction_read_only'), " +
+	"pg_catalog.current_setting('default_transaction_isolation')"
 
 // welcome returns the ParameterStatus messages that a server of this database gives this user. It logs in to a server as
 // the user, so that whatever PostgreSQL has against it is said in PostgreSQL's words, unless that was done moments ago.
@@ -276,10 +277,10 @@ func (s *Session) greet(query string) (*welcomed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(values) != 2 {
+	if len(values) != 3 {
 		return nil, errAsk
 	}
-	w := &welcomed{defaults: defaults{searchPath: string(values[0]), readOnly: string(values[1]) == "on"}}
+	w := &welcomed{defaults: defaults{searchPath: string(values[0]), readOnly: string(values[1]) == "on", isolation: string(values[2])}}
 	s.conn.Status.Each(func(name, value string) {
 		w.status = pgwire.AppendParameterStatus(w.status, name, value)
 	})

@@ -88,7 +88,7 @@ func pingRedis(ctx context.Context, cfg store.RedisConfig) error {
 	client := redis.NewClient(&redis.Options{
 		Addr: cfg.Address, Username: cfg.Username, Password: cfg.Password, DB: cfg.Database, MaxRetries: -1,
 	})
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	return client.Ping(ctx).Err()
 }
 

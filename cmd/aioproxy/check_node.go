@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/aioproxy/aioproxy/cmd/aioproxy/instance"
 	"github.com/aioproxy/aioproxy/configs"
 	"github.com/aioproxy/aioproxy/proxy/auth"
 	"github.com/jackc/pgx/v5"
@@ -47,7 +48,7 @@ func askNode(ctx context.Context, c *configs.Config, addr string) nodeReport {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	r := nodeReport{addr: addr}
-	conn, err := controlConnect(ctx, c.Proxy.Control, addr, "")
+	conn, err := instance.Connect(ctx, c.Proxy.Control, addr, "")
 	if err != nil {
 		r.err = err
 		return r
@@ -128,7 +129,7 @@ func printNodes(w io.Writer, nodes []nodeReport) {
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", n.addr, n.role(), n.version, lag, n.secrets(), yesNo(n.inMonitor), n.walLevel)
 	}
-	table.Flush()
+	_ = table.Flush() // of standard output, where nothing more could be said
 }
 
 // secrets tells whether roles can log in by scram-sha-256.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/aioproxy/aioproxy/cmd/aioproxy/instance"
 	"github.com/aioproxy/aioproxy/configs"
 	"github.com/aioproxy/aioproxy/parser"
 	"github.com/aioproxy/aioproxy/parser/catalog"
@@ -67,7 +68,7 @@ func askCatalog(ctx context.Context, c *configs.Config, f *parser.Facts, q *expl
 		return knownNames{}, fmt.Errorf("no node answers: %w", nodes[0].err)
 	}
 	connect := func(ctx context.Context, database string) (*pgx.Conn, error) {
-		return controlConnect(ctx, c.Proxy.Control, best.addr, database)
+		return instance.Connect(ctx, c.Proxy.Control, best.addr, database)
 	}
 	if q.searchPath == "" {
 		if err := askSearchPath(ctx, connect, q); err != nil {

@@ -32,14 +32,16 @@ func newLogger(cfg configs.LogConfig, w io.Writer) (*zap.Logger, error) {
 	return zap.New(levelledCore{core, level}), nil
 }
 
-// setLogLevel changes the level of the logger that newLogger returned and of all loggers derived from it.
-func setLogLevel(logger *zap.Logger, cfg configs.LogConfig) error {
-	level, err := zapcore.ParseLevel(cfg.Level)
-	if err != nil {
-		return err
+// setLevelOf returns what changes the level of the logger that newLogger returned and of all loggers derived from it.
+func setLevelOf(logger *zap.Logger) func(level string) error {
+	return func(name string) error {
+		level, err := zapcore.ParseLevel(name)
+		if err != nil {
+			return err
+		}
+		if core, ok := logger.Core().(levelledCore); ok {
+			core.level.SetLevel(level)
+		}
+		return nil
 	}
-	if core, ok := logger.Core().(levelledCore); ok {
-		core.level.SetLevel(level)
-	}
-	return nil
 }

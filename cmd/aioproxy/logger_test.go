@@ -16,11 +16,11 @@ func TestLogLevelChangesForLoggersHandedOut(t *testing.T) {
 	require.NoError(t, err)
 	child := logger.Named("room")
 	child.Debug("unseen")
-	require.NoError(t, setLogLevel(logger, configs.LogConfig{Level: "debug"}))
+	require.NoError(t, setLevelOf(logger)(configs.LogConfig{Level: "debug"}.Level))
 	child.Debug("seen")
 	assert.NotContains(t, out.String(), "unseen")
 	assert.Contains(t, out.String(), `"msg":"seen"`)
-	assert.Error(t, setLogLevel(logger, configs.LogConfig{Level: "loud"}))
+	assert.Error(t, setLevelOf(logger)(configs.LogConfig{Level: "loud"}.Level))
 }
 
 func TestConsoleLog(t *testing.T) {

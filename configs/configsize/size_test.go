@@ -9,7 +9,7 @@ import (
 
 func TestParseAndString(t *testing.T) {
 	for text, want := range map[string]Size{
-		"0": 0, "17": 17, "17B": 17, "8kB": 8 * KiB, "8KiB": 8 * KiB, " 3 MiB ": 3 * MiB, "3MB": 3 * MiB, "2GiB": 2 * GiB, "2GB": 2 * GiB,
+		"0": 0, "17": 17, "17B": 17, "8kB": 8 * KiB, "8KiB": 8 * KiB, "3 MiB": 3 * MiB, "3MB": 3 * MiB, "2GiB": 2 * GiB, "2GB": 2 * GiB,
 	} {
 		got, err := Parse(text)
 		require.NoError(t, err, text)

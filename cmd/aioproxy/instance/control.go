@@ -1,4 +1,4 @@
-package main
+package instance
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// controlConnect opens a connection of the control role to one node. database may be empty for the configured one.
-func controlConnect(ctx context.Context, cfg proxy.ControlConfig, addr, database string) (*pgx.Conn, error) {
+// Connect opens a connection of the control role to one node. database may be empty for the configured one.
+func Connect(ctx context.Context, cfg proxy.ControlConfig, addr, database string) (*pgx.Conn, error) {
 	conn, err := controlConfig(cfg, addr, database)
 	if err != nil {
 		return nil, err

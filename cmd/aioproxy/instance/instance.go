@@ -1,4 +1,5 @@
-package main
+// Package instance is one aioproxy with all its rooms wired together. The tests of the whole live here.
+package instance
 
 import (
 	"context"
@@ -27,24 +28,29 @@ import (
 	"github.com/aioproxy/aioproxy/router/cluster"
 )
 
-// instance is one aioproxy with all its rooms wired together.
-type instance struct {
-	log     *zap.Logger
-	cfg     *configs.Config
-	cluster *cluster.Cluster
-	catalog *catalog.Catalog
-	router  *router.Router
-	pools   *backend.Pools
-	store   *store.Store
-	proxy   *proxy.Proxy
-	lookup  *auth.QueryLookup // nil under trust
-	admin   *admin.Server     // nil without admin_listen
-	work    sync.WaitGroup    // short work beside the rooms' own
+// Instance is one aioproxy with all its rooms wired together.
+type Instance struct {
+	log      *zap.Logger
+	cfg      *configs.Config
+	cluster  *cluster.Cluster
+	catalog  *catalog.Catalog
+	router   *router.Router
+	pools    *backend.Pools
+	store    *store.Store
+	proxy    *proxy.Proxy
+	lookup   *auth.QueryLookup        // nil under trust
+	admin    *admin.Server            // nil without admin_listen
+	setLevel func(level string) error // of the log, at a reload
+	work     sync.WaitGroup           // short work beside the rooms' own
 }
 
-// assemble makes the rooms. Nothing runs yet but what store does with Redis.
-func assemble(ctx context.Context, cfg *configs.Config, log *zap.Logger) (*instance, error) {
-	in := &instance{log: log, cfg: cfg}
+// New makes the rooms; Run must follow. Nothing runs yet but what store does with Redis. setLevel changes the level of the log
+// at a reload and may be nil.
+func New(ctx context.Context, cfg *configs.Config, log *zap.Logger, setLevel func(level string) error) (*Instance, error) {
+	if setLevel == nil {
+		setLevel = func(string) error { return nil }
+	}
+	in := &Instance{log: log, cfg: cfg, setLevel: setLevel}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	clientTLS, err := clientTLS(cfg.Proxy.TLS)
@@ -59,7 +65,7 @@ func assemble(ctx context.Context, cfg *configs.Config, log *zap.Logger) (*insta
 	reg.MustRegister(backend.NewCollector(in.pools))
 	in.cluster = cluster.New(cfg.Cluster, cluster.Deps{
 		Connect: func(ctx context.Context, addr string) (*pgx.Conn, error) {
-			return controlConnect(ctx, cfg.Proxy.Control, addr, "")
+			return Connect(ctx, cfg.Proxy.Control, addr, "")
 		},
 		Log: log, Metrics: cluster.NewMetrics(reg), OnChange: in.clusterChanged(),
 	})
@@ -84,7 +90,7 @@ func assemble(ctx context.Context, cfg *configs.Config, log *zap.Logger) (*insta
 	return in, nil
 }
 
-func (in *instance) authenticator(reg prometheus.Registerer) *auth.Authenticator {
+func (in *Instance) authenticator(reg prometheus.Registerer) *auth.Authenticator {
 	deps := auth.Deps{Metrics: auth.NewMetrics(reg)}
 	if in.cfg.Auth.Method == auth.MethodSCRAM {
 		in.lookup = auth.NewQueryLookup(in.cfg.Auth, auth.LookupDeps{Connect: in.controlTo(""), Log: in.log})
@@ -95,20 +101,20 @@ func (in *instance) authenticator(reg prometheus.Registerer) *auth.Authenticator
 
 // connectAny connects the control role to the primary, or to a replica while there is none: what it is asked for is in the
 // catalogs, which all nodes have.
-func (in *instance) connectAny(ctx context.Context, database string) (*pgx.Conn, error) {
+func (in *Instance) connectAny(ctx context.Context, database string) (*pgx.Conn, error) {
 	if addr, ok := in.cluster.Primary(); ok {
-		return controlConnect(ctx, in.cfg.Proxy.Control, addr, database)
+		return Connect(ctx, in.cfg.Proxy.Control, addr, database)
 	}
 	for _, n := range in.cluster.Snapshot().Nodes {
 		if n.Up {
-			return controlConnect(ctx, in.cfg.Proxy.Control, n.Addr, database)
+			return Connect(ctx, in.cfg.Proxy.Control, n.Addr, database)
 		}
 	}
 	return nil, errors.New("no node is up")
 }
 
 // clusterChanged closes connections to a server that is not what it was: restarted, promoted, demoted or gone.
-func (in *instance) clusterChanged() func(*cluster.Snapshot) {
+func (in *Instance) clusterChanged() func(*cluster.Snapshot) {
 	generations := map[string]uint64{}
 	var system uint64
 	var timeline uint32
@@ -130,7 +136,7 @@ func (in *instance) clusterChanged() func(*cluster.Snapshot) {
 }
 
 // forgetResults voids all cached results: the servers are others, or their history is another one.
-func (in *instance) forgetResults() {
+func (in *Instance) forgetResults() {
 	in.work.Go(func() {
 		ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
 		defer stop()
@@ -139,7 +145,7 @@ func (in *instance) forgetResults() {
 }
 
 // ready says what clients would find: a primary, or at least a replica for reads.
-func (in *instance) ready() (bool, string) {
+func (in *Instance) ready() (bool, string) {
 	s := in.cluster.Snapshot()
 	_, primary := s.Primary()
 	replicas := s.UsableReplicas()
@@ -147,8 +153,8 @@ func (in *instance) ready() (bool, string) {
 	return primary || replicas > 0, detail
 }
 
-// reload reads the configuration file again and applies what can be applied live; see configs.Diff.
-func (in *instance) reload() error {
+// Reload reads the configuration file again and applies what can be applied live; see configs.Diff.
+func (in *Instance) Reload() error {
 	next, err := in.cfg.Reload()
 	if err != nil {
 		return err
@@ -158,7 +164,7 @@ func (in *instance) reload() error {
 	in.proxy.Reload(next.Proxy)
 	in.pools.Reload(next.Pool)
 	in.cluster.Tune(next.Cluster)
-	if err := setLogLevel(in.log, next.Log); err != nil {
+	if err := in.setLevel(next.Log.Level); err != nil {
 		return err
 	}
 	in.log.Info("configuration reloaded", zap.Strings("applied", live), zap.Strings("need_restart", restart))
