@@ -1,6 +1,7 @@
 package cachepolicy
 
 import (
+	"math"
 	"time"
 
 	"github.com/aioproxy/aioproxy/parser"
@@ -15,6 +16,10 @@ type Table struct {
 	Database string
 	Rel      catalog.RelID
 }
+
+// SchemaRel is no relation. Among what a write changed it says that the schema of the database did, of all databases if it
+// has no name, so that what other instances know of it is old.
+const SchemaRel catalog.RelID = math.MaxUint32
 
 // ClassPolicy is what configuration says about results of one class or rule.
 type ClassPolicy struct {

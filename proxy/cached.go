@@ -188,6 +188,7 @@ func (s *Session) serve(e *store.Entry, u *unit, status store.Status) error {
 		}
 	}
 	s.cout, s.pend = out, nil
+	s.seen.touched = true // the result may be newer than what the session saw before
 	s.last.hit(status)
 	s.p.metrics.hit(s.decided.Class, status)
 	s.measureHit(e)
@@ -220,16 +221,19 @@ func (s *Session) serveFrame(out []byte, e *store.Entry, f *frame) []byte {
 
 // invalidate makes results void that depend on what the session's finished statements changed. It comes before the
 // client's answer.
+//
+// The catalog comes first: whoever resolved a name before that and keeps a result after it, finds that out (stillMeant).
 func (s *Session) invalidate() {
-	if len(s.written) > 0 {
-		s.p.store.Invalidate(s.p.background, s.written)
-		clear(s.written)
-		s.written = s.written[:0]
-	}
 	if s.ddl {
 		s.ddl = false
 		s.p.generation.Add(1)
 		s.p.catalog.Invalidate(s.database)
+		s.written = append(s.written, cachepolicy.Table{Database: s.database, Rel: cachepolicy.SchemaRel})
+	}
+	if len(s.written) > 0 {
+		s.p.store.Invalidate(s.p.background, s.written)
+		clear(s.written)
+		s.written = s.written[:0]
 	}
 }
 

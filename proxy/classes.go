@@ -73,7 +73,7 @@ func (s *Session) enterClass(ctx context.Context, dec router.Decision) error {
 		return nil
 	}
 	began := time.Now()
-	wait, stop := context.WithTimeoutCause(ctx, s.p.primaryWait, &failure{
+	wait, stop := context.WithTimeoutCause(ctx, time.Duration(s.p.primaryWait.Load()), &failure{
 		code: codeTooManyConnections, message: fmt.Sprintf("too many statements of class %s are running", dec.Class),
 		hint: fmt.Sprintf("Raise classes.%s.max_concurrency (now %d) or pool.acquire_timeout, or try again later.", dec.Class, limit),
 	})

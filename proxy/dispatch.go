@@ -85,6 +85,7 @@ func (s *Session) again(dec router.Decision, keep bool) router.Decision {
 	s.p.metrics.retried(s.retry.code)
 	s.last.retried(s.retry.code)
 	s.cout, s.pend = s.cout[:0], nil
+	s.stopRecording() // it may hold a part of the answer that is given up
 	node := s.conn.Key().Node
 	if !keep {
 		s.p.cluster.Suspect(node)
@@ -241,8 +242,12 @@ func (p *sessionPosition) note(src *cluster.Source) {
 
 // requirement is the position that the request requires of a replica.
 func (s *Session) requirement(dec router.Decision) cluster.Requirement {
+	c := cluster.Consistency(dec.Consistency)
+	if c == cluster.Session && s.rec != nil {
+		c = cluster.Global // the result is kept for other sessions, which may have seen more than this one
+	}
 	return cluster.Requirement{
-		Consistency: cluster.Consistency(dec.Consistency), Session: s.seen.at, Touched: s.seen.touched, Seen: s.seen.replica,
+		Consistency: c, Session: s.seen.at, Touched: s.seen.touched, Seen: s.seen.replica,
 	}
 }
 

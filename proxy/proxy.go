@@ -57,7 +57,7 @@ type Proxy struct {
 	store         *store.Store
 	maxResultSize int
 	pools         *backend.Pools
-	primaryWait   time.Duration
+	primaryWait   atomic.Int64 // ns
 	auth          *auth.Authenticator
 	metrics       *Metrics
 	tls           *tls.Config
@@ -84,22 +84,26 @@ func New(cfg Config, deps Deps) *Proxy {
 	p := &Proxy{
 		log: deps.Log.Named("proxy"), memo: deps.Memo, catalog: deps.Catalog, router: deps.Router, cluster: deps.Cluster,
 		policy: deps.Policy, store: deps.Store, maxResultSize: int(deps.MaxResultSize), pools: deps.Pools,
-		primaryWait: deps.PrimaryWait, auth: deps.Auth, metrics: deps.Metrics, tls: deps.TLS,
+		auth: deps.Auth, metrics: deps.Metrics, tls: deps.TLS,
 		background: context.Background(),
 	}
 	if cfg.TLS.Mode == "disable" {
 		p.tls = nil
 	}
 	p.serverNames.prefix = "aioproxy_" + hex.EncodeToString(random[:]) + "_"
-	p.cfg.Store(&cfg)
+	p.Reload(cfg, deps.PrimaryWait)
 	p.sessions.init()
 	return p
 }
 
 func (p *Proxy) config() *Config { return p.cfg.Load() }
 
-// Reload puts limits of another configuration in force: max_clients, login_timeout, shutdown_timeout.
-func (p *Proxy) Reload(cfg Config) { p.cfg.Store(&cfg) }
+// Reload puts limits of another configuration in force: max_clients, login_timeout, shutdown_timeout, and how long a write
+// waits for a primary.
+func (p *Proxy) Reload(cfg Config, primaryWait time.Duration) {
+	p.cfg.Store(&cfg)
+	p.primaryWait.Store(int64(primaryWait))
+}
 
 // Listen opens the addresses of the configuration. After an error nothing is left open.
 func (p *Proxy) Listen(ctx context.Context) error {
@@ -224,7 +228,7 @@ func (p *Proxy) primary(ctx context.Context, read bool) (string, error) {
 	if read && p.cluster.Snapshot().UsableReplicas() > 0 {
 		return "", errNoPrimary
 	}
-	deadline := time.Now().Add(p.primaryWait)
+	deadline := time.Now().Add(time.Duration(p.primaryWait.Load()))
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for time.Now().Before(deadline) {

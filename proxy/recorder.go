@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/aioproxy/aioproxy/cachepolicy"
@@ -75,7 +76,7 @@ func (s *Session) keep(ctx context.Context, elapsed time.Duration) {
 		return
 	}
 	s.rec = nil
-	if r.failed || len(r.entry.Tag) == 0 {
+	if r.failed || len(r.entry.Tag) == 0 || !s.stillMeant(r) {
 		r.flight.Finish(nil, r.fence)
 		return
 	}
@@ -90,6 +91,22 @@ func (s *Session) keep(ctx context.Context, elapsed time.Duration) {
 	outcome := s.p.store.Put(ctx, r.verdict.Key, e, r.fence, r.verdict.TTL)
 	s.p.metrics.kept(outcome)
 	r.flight.Finish(e, r.fence)
+}
+
+// stillMeant reports whether the names of the request stand for the tables that its result is to be kept for: a change of
+// the schema may have come between the look at the catalog and the query.
+func (s *Session) stillMeant(r *recorder) bool {
+	n := s.p.catalog.Resolve(s.database, s.req.facts[0], s.searchPath, s.roleName())
+	if n == s.req.names[0] {
+		return true
+	}
+	u, ok := s.unit()
+	if !ok || n == nil {
+		return false
+	}
+	s.req.names[0] = n
+	v := s.p.policy.Judge(s.cacheInput(&u, s.decided))
+	return v.Mode == cachepolicy.Use && slices.Equal(v.Tables, r.verdict.Tables)
 }
 
 // setFormats writes the format codes into a RowDescription: one code for all columns, or one each. Describe of a statement

@@ -237,12 +237,10 @@ const welcomeQuery = "SELECT pg_catalog.current_setting('search_path'), pg_catal
 func (s *Session) welcome(ctx context.Context) ([]byte, error) {
 	key := welcomeKey{s.database, s.user, s.base}
 	if w := s.p.welcomes.get(key); w != nil {
-		s.defaults = &w.defaults
-		s.setSettings(s.base)
+		s.setDefaults(&w.defaults)
 		return w.status, nil
 	}
-	s.defaults = &defaults{}
-	s.setSettings(s.base)
+	s.setDefaults(&defaults{})
 	dec := router.Decision{Target: router.Primary, Read: true, Rule: -1}
 	if err := s.acquire(ctx, dec); err != nil {
 		return nil, err
@@ -252,11 +250,15 @@ func (s *Session) welcome(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	s.p.welcomes.put(key, w)
-	s.defaults = &w.defaults
-	s.settings = nil // work out again what follows from the defaults
-	s.setSettings(s.base)
+	s.setDefaults(&w.defaults)
 	s.release(true)
 	return w.status, nil
+}
+
+func (s *Session) setDefaults(d *defaults) {
+	s.defaults = d
+	s.settings = nil // work out again what follows from the defaults
+	s.setSettings(s.base)
 }
 
 // greet applies the session's settings, asks the welcome query and collects what the server reports about itself.

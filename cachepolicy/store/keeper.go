@@ -58,7 +58,7 @@ func (r *remote) recover(ctx context.Context) error {
 	if missed != renewed {
 		ask, cancel := context.WithTimeout(ctx, r.cfg.InvalidateTimeout)
 		defer cancel()
-		if err := r.dropTokens(ask, []cachepolicy.Table{cachepolicy.Everything}); err != nil {
+		if err := r.dropTokens(ask, []cachepolicy.Table{cachepolicy.Everything, {Rel: cachepolicy.SchemaRel}}); err != nil {
 			r.metrics.redisError(opInvalidate)
 			return err
 		}

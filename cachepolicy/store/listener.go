@@ -85,6 +85,7 @@ func (s *Store) deafen() bool {
 
 // undeafen puts the in-process tier into use. What began before may rest on a write that was not heard of.
 func (s *Store) undeafen() {
+	s.schema("")
 	s.forget(originLost)
 	s.hearing.Store(true)
 }
@@ -95,9 +96,15 @@ func (s *Store) apply(payload []byte) {
 	switch {
 	case !ok:
 		s.metrics.rubbish.Inc()
+		s.schema("")
 		s.forget(originLost)
 	case sender != s.remote.instance:
 		s.metrics.invalidation(originThere)
+		for _, t := range tables {
+			if t.Rel == cachepolicy.SchemaRel {
+				s.schema(t.Database)
+			}
+		}
 		s.clock.change(tables)
 	}
 }

@@ -133,7 +133,23 @@ func (r *remote) makeTokens(ctx context.Context, keys []string, values []any) []
 	if err != nil {
 		return nil
 	}
-	return parseTokens(again.Val())
+	values = again.Val()
+	if tokens := parseTokens(values); tokens != nil {
+		return tokens
+	}
+	r.dropRubbish(ctx, keys, values)
+	return nil
+}
+
+// dropRubbish deletes what stands in the place of a version and is none: MGET and SETNX are blind to values of another
+// type. The next fence makes a version.
+func (r *remote) dropRubbish(ctx context.Context, keys []string, values []any) {
+	for i, v := range values {
+		if _, ok := parseToken(v); !ok {
+			r.metrics.rubbish.Inc()
+			r.delete(ctx, keys[i])
+		}
+	}
 }
 
 func parseTokens(values []any) []token {

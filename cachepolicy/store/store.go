@@ -17,6 +17,9 @@ import (
 type Deps struct {
 	Log     *zap.Logger
 	Metrics *Metrics
+	// OnSchema is told that the schema of a database was changed through another instance; of any database if the name is
+	// empty. It may be nil and must not block. What it does is done before results are void.
+	OnSchema func(database string)
 }
 
 // Store is safe for concurrent use. A nil *Store is not usable.
@@ -24,6 +27,7 @@ type Store struct {
 	cfg     Config
 	log     *zap.Logger
 	metrics *Metrics
+	schema  func(database string)
 	clock   *clock
 	memory  *memory
 	remote  *remote     // nil with store: memory
@@ -47,7 +51,10 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, log: deps.Log.Named("store"), metrics: deps.Metrics, clock: newClock()}
+	s := &Store{cfg: cfg, log: deps.Log.Named("store"), metrics: deps.Metrics, schema: deps.OnSchema, clock: newClock()}
+	if s.schema == nil {
+		s.schema = func(string) {}
+	}
 	s.flights.byKey = make(map[cachepolicy.Key]*Flight)
 	var err error
 	if s.memory, err = newMemory(uint64(cfg.MemoryLimit), deps.Metrics.evictions.Inc); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/pflag"
 
@@ -33,7 +34,11 @@ func demoCommand() command {
 					return usagef("demo takes no arguments")
 				}
 				opt.Out = std.out
-				return demo.Run(ctx, opt)
+				err := demo.Run(ctx, opt)
+				if errors.Is(err, context.Canceled) && ctx.Err() != nil && !opt.Check {
+					return nil // Ctrl-C while it loads is no failure either
+				}
+				return err
 			}
 		},
 	}

@@ -102,6 +102,14 @@ func (c *Catalog) Invalidate(db string) {
 	}
 }
 
+// InvalidateAll is Invalidate for all databases.
+func (c *Catalog) InvalidateAll() {
+	for _, d := range *c.databases.Load() {
+		d.invalidate(time.Now())
+	}
+	c.nudge()
+}
+
 // Load loads a database and returns when it is known.
 func (c *Catalog) Load(ctx context.Context, db string) error {
 	d := c.open(db)

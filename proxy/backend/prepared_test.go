@@ -108,3 +108,15 @@ func TestStatus(t *testing.T) {
 	assert.False(t, ok)
 	assert.Equal(t, 2, s.Len())
 }
+
+func TestMarkBelongsToTheStatement(t *testing.T) {
+	p := NewPrepared(1)
+	p.Mark(7, 3) // not there: nothing to note
+	assert.Zero(t, p.Marked(7))
+	p.Add(7, "a")
+	p.Mark(7, 3)
+	assert.EqualValues(t, 3, p.Marked(7))
+	p.Add(8, "b") // evicts 7 and reuses its place
+	assert.Zero(t, p.Marked(8))
+	assert.Zero(t, p.Marked(7))
+}

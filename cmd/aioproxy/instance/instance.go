@@ -73,7 +73,9 @@ func New(ctx context.Context, cfg *configs.Config, log *zap.Logger, setLevel fun
 	in.router = router.New(cfg.Router)
 	policyConfig := cachepolicy.DefaultConfig()
 	policyConfig.DefaultTTL, policyConfig.TimeTTL = cfg.Cache.DefaultTTL, cfg.Cache.TimeTTL
-	if in.store, err = store.New(ctx, cfg.Cache, store.Deps{Log: log, Metrics: store.NewMetrics(reg)}); err != nil {
+	if in.store, err = store.New(ctx, cfg.Cache, store.Deps{
+		Log: log, Metrics: store.NewMetrics(reg), OnSchema: in.schemaChanged,
+	}); err != nil {
 		return nil, err
 	}
 	in.proxy = proxy.New(cfg.Proxy, proxy.Deps{
@@ -111,6 +113,15 @@ func (in *Instance) connectAny(ctx context.Context, database string) (*pgx.Conn,
 		}
 	}
 	return nil, errors.New("no node is up")
+}
+
+// schemaChanged forgets what is known of a database, of all if it has no name.
+func (in *Instance) schemaChanged(database string) {
+	if database == "" {
+		in.catalog.InvalidateAll()
+		return
+	}
+	in.catalog.Invalidate(database)
 }
 
 // clusterChanged closes connections to a server that is not what it was: restarted, promoted, demoted or gone.
@@ -161,20 +172,25 @@ func (in *Instance) Reload() error {
 	}
 	live, restart := configs.Diff(in.cfg, next)
 	in.router.Swap(next.Router)
-	in.proxy.Reload(next.Proxy)
+	in.proxy.Reload(next.Proxy, next.Pool.AcquireTimeout)
 	in.pools.Reload(next.Pool)
 	in.cluster.Tune(next.Cluster)
 	if err := in.setLevel(next.Log.Level); err != nil {
 		return err
 	}
 	in.log.Info("configuration reloaded", zap.Strings("applied", live), zap.Strings("need_restart", restart))
-	// The keys that need a restart stay as they are, so that the next reload names them again.
-	in.cfg.Router, in.cfg.Pool, in.cfg.Log = next.Router, next.Pool, next.Log
+	in.adopt(next)
+	return nil
+}
+
+// adopt keeps the keys that need a restart as they are, so that the next reload names them again.
+func (in *Instance) adopt(next *configs.Config) {
+	entries := in.cfg.Router.Experience.Entries
+	in.cfg.Router, in.cfg.Pool, in.cfg.Log.Level = next.Router, next.Pool, next.Log.Level
+	in.cfg.Router.Experience.Entries = entries
 	in.cfg.Proxy.MaxClients, in.cfg.Proxy.LoginTimeout = next.Proxy.MaxClients, next.Proxy.LoginTimeout
 	in.cfg.Proxy.ShutdownTimeout = next.Proxy.ShutdownTimeout
 	in.cfg.Cluster.MaxReplicaLag, in.cfg.Cluster.ReplicaWait = next.Cluster.MaxReplicaLag, next.Cluster.ReplicaWait
-	in.cfg.Cluster.CheckInterval, in.cfg.Cluster.CheckTimeout = next.Cluster.CheckInterval, next.Cluster.CheckTimeout
-	return nil
 }
 
 // clientTLS loads the certificate for clients; nil without one.

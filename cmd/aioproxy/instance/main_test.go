@@ -22,7 +22,8 @@ import (
 var bed *testbed.Cluster
 
 func TestMain(m *testing.M) {
-	os.Exit(testbed.Main(m, testbed.Options{Replicas: 1, Redis: true}, func(c *testbed.Cluster) { bed = c }))
+	opt := testbed.Options{Replicas: 1, Redis: true, Conf: map[string]string{"max_prepared_transactions": "10"}}
+	os.Exit(testbed.Main(m, opt, func(c *testbed.Cluster) { bed = c }))
 }
 
 // front is a running aioproxy.
