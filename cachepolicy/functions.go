@@ -89,6 +89,10 @@ func harmless(f parser.Name) bool {
 	return ok && isBuiltin(f) && section != sectionContext
 }
 
+// Harmless reports whether all of these are built-in functions that change nothing, neither data nor the session. Whether
+// the names mean those is for the catalog to say.
+func Harmless(functions []parser.Name) bool { return allHarmless(functions) }
+
 // isTime reports whether f returns the time of the transaction or statement. clock_timestamp and timeofday are volatile.
 func isTime(f parser.Name) bool {
 	switch f.Name {

@@ -228,6 +228,8 @@ func (s *Session) invalidate() {
 		s.ddl = false
 		s.p.generation.Add(1)
 		s.p.catalog.Invalidate(s.database)
+		s.p.welcomes.forget()
+		s.p.proven.forget()
 		s.written = append(s.written, cachepolicy.Table{Database: s.database, Rel: cachepolicy.SchemaRel})
 	}
 	if len(s.written) > 0 {
@@ -235,6 +237,12 @@ func (s *Session) invalidate() {
 		clear(s.written)
 		s.written = s.written[:0]
 	}
+}
+
+// nothingRan takes back what the request was thought to change.
+func (s *Session) nothingRan() {
+	clear(s.written)
+	s.written, s.ddl = s.written[:0], false
 }
 
 // beforeReady runs when a transaction is over on the server and the client has not heard of it.

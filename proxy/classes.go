@@ -69,7 +69,7 @@ func (c *classes) giveUp(class router.Class, turn chan struct{}) {
 // enterClass waits for a place where the request's class has a limit.
 func (s *Session) enterClass(ctx context.Context, dec router.Decision) error {
 	limit := dec.Policy.MaxConcurrency
-	if limit <= 0 || s.slot != nil || !s.onData() {
+	if limit <= 0 || s.slot != nil || !s.atWork() {
 		return nil
 	}
 	began := time.Now()

@@ -132,11 +132,11 @@ func (s *Session) readOnly() bool {
 	return false
 }
 
-// wanted is what the server connection must have for a request: the session's settings, and for a single statement on data
+// wanted is what the server connection must have for a request: the session's settings, and for a single statement at work
 // those of its class that the session has not chosen itself.
 func (s *Session) wanted(dec router.Decision) *backend.Settings {
 	p := &dec.Policy
-	if len(p.Settings) == 0 && p.QueryTimeout == 0 || !s.onData() {
+	if len(p.Settings) == 0 && p.QueryTimeout == 0 || !s.atWork() {
 		return s.settings
 	}
 	o := &s.derived.overlay
@@ -162,8 +162,9 @@ func (s *Session) wanted(dec router.Decision) *backend.Settings {
 	return set
 }
 
-// onData reports whether the request is one statement that reads or changes data, so that nothing of it outlives it.
-func (s *Session) onData() bool {
+// atWork reports whether the request is one statement that does work on data, the schema or storage, and not on the session
+// or its transaction: what its class says can hold for it alone.
+func (s *Session) atWork() bool {
 	if len(s.req.facts) != 1 || !s.req.complete {
 		return false
 	}
@@ -172,13 +173,14 @@ func (s *Session) onData() bool {
 		return false
 	}
 	switch st.Kind {
-	case parser.Select, parser.Insert, parser.Update, parser.Delete, parser.Merge, parser.CopyTo, parser.CopyFrom, parser.Explain:
+	case parser.Select, parser.Insert, parser.Update, parser.Delete, parser.Merge, parser.CopyTo, parser.CopyFrom, parser.Explain,
+		parser.DDL, parser.Truncate, parser.Maintenance:
 		return true
 	case parser.Opaque, parser.Empty, parser.Begin, parser.Commit, parser.Rollback, parser.Savepoint, parser.ReleaseSavepoint,
 		parser.RollbackToSavepoint, parser.PrepareTransaction, parser.CommitPrepared, parser.RollbackPrepared, parser.Set,
 		parser.Reset, parser.Show, parser.SetConstraints, parser.Prepare, parser.Execute, parser.Deallocate, parser.Discard,
 		parser.Declare, parser.Fetch, parser.CloseCursor, parser.Listen, parser.Unlisten, parser.Notify, parser.Lock, parser.Load,
-		parser.Do, parser.Call, parser.DDL, parser.Truncate, parser.Maintenance:
+		parser.Do, parser.Call:
 	}
 	return false
 }

@@ -3,6 +3,9 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
+	"syscall"
 	"time"
 
 	"github.com/aioproxy/aioproxy/proxy/backend"
@@ -45,7 +48,7 @@ func (s *Session) dispatch(ctx context.Context) error {
 	in := router.Input{
 		Facts: s.req.facts, Names: s.req.names, Override: s.derived.override, ReadOnly: s.readOnly(),
 		Database: s.database, User: s.user, Role: s.derived.role, Application: s.derived.application,
-		Serializable: s.derived.serializable, TooLarge: !s.req.complete,
+		Serializable: s.derived.serializable, PreparesOnly: s.req.preparesOnly(), TooLarge: !s.req.complete,
 	}
 	nodes := s.p.cluster.Snapshot()
 	in.Replicas, in.NoPrimary = nodes.UsableReplicas() > 0, nodes.PrimaryIndex < 0
@@ -124,63 +127,97 @@ func (s *Session) held(ctx context.Context) error {
 	return s.finish(ctx)
 }
 
-// acquire leases a connection to a node that may answer the request.
+// acquire leases a connection to a node that may answer the request. A node that turns out to be unreachable is checked,
+// and until it is known what took its place it is tried again, for as long as a primary would be waited for.
 func (s *Session) acquire(ctx context.Context, dec router.Decision) error {
 	ctx, stop := s.waitable(ctx)
 	defer stop()
 	if err := s.enterClass(ctx, dec); err != nil {
 		return err
 	}
+	s.want = s.wanted(dec)
+	deadline := time.Now().Add(time.Duration(s.p.primaryWait.Load()))
+	for {
+		err := s.acquireOnce(ctx, dec)
+		if err == nil {
+			return nil
+		}
+		if !unreachable(err) || time.Now().After(deadline) || !waitFor(ctx, nodesPause) {
+			return s.waitFailed(ctx, err)
+		}
+	}
+}
+
+func (s *Session) acquireOnce(ctx context.Context, dec router.Decision) error {
+	at, err := s.leaseFrom(ctx, dec)
+	if err == nil || at != router.Replica || dec.Target != router.Replica {
+		return err
+	}
+	// The replica is gone, full or restarted: the primary answers, if there is one.
+	dec.Target = router.Primary
+	s.last.retried("")
+	if _, again := s.leaseFrom(ctx, dec); !errors.Is(again, errNoPrimary) {
+		return again
+	}
+	return err
+}
+
+// leaseFrom makes one attempt and says where.
+func (s *Session) leaseFrom(ctx context.Context, dec router.Decision) (router.Target, error) {
 	began := time.Now()
 	node, target, err := s.place(ctx, dec)
 	if err != nil {
-		return err
+		return target, err
 	}
-	s.want = s.wanted(dec)
 	pool := s.p.pools.Pool(backend.Key{Node: node, Database: s.database, User: s.user})
 	c, err := pool.Acquire(ctx, s.cred, s.want)
-	if err != nil && target == router.Replica && s.source != nil {
-		// The replica is gone or full: the primary answers.
-		s.p.cluster.Suspect(node)
-		s.source.Done()
-		s.source = nil
-		dec.Target = router.Primary
-		s.last.retried("")
-		return s.acquireAgain(ctx, dec, err)
+	if err == nil && s.source != nil && !s.source.Valid() {
+		// It may be behind its known position again.
+		s.p.pools.Release(c, false)
+		err = errRestarted
 	}
 	if err != nil {
 		s.dropSource()
-		return s.waitFailed(ctx, err)
-	}
-	if s.source != nil && !s.source.Valid() {
-		// The replica was restarted since it was chosen: it may be behind its known position again.
-		s.p.pools.Release(c, false)
-		s.dropSource()
-		dec.Target = router.Primary
-		return s.acquireAgain(ctx, dec, errRestarted)
+		if unreachable(err) {
+			s.p.cluster.Suspect(node)
+		}
+		return target, err
 	}
 	s.last.leased(target, node, time.Since(began))
 	s.lease(c, target)
-	return nil
+	return target, nil
 }
 
 var errRestarted = errors.New("the replica was restarted")
 
-func (s *Session) acquireAgain(ctx context.Context, dec router.Decision, cause error) error {
-	node, target, err := s.place(ctx, dec)
-	if err != nil {
-		return cause
+// unreachable reports whether a connection failed in a way that passes, or that a check of the node will explain.
+func unreachable(err error) bool {
+	var (
+		server  *backend.ServerError
+		network *net.OpError
+	)
+	switch {
+	case errors.Is(err, backend.ErrTimeout):
+		return false // that was the wait
+	case errors.As(err, &server):
+		return server.Code == codeCannotConnect // it starts or stops
 	}
-	began := time.Now()
-	pool := s.p.pools.Pool(backend.Key{Node: node, Database: s.database, User: s.user})
-	c, err := pool.Acquire(ctx, s.cred, s.want)
-	if err != nil {
-		s.dropSource()
-		return s.waitFailed(ctx, err)
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, errRestarted)
+}
+
+// nodesPause is how long to wait before the nodes are looked at again.
+const nodesPause = 20 * time.Millisecond
+
+// waitFor is false when ctx ended.
+func waitFor(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
-	s.last.leased(target, node, time.Since(began))
-	s.lease(c, target)
-	return nil
 }
 
 func (s *Session) dropSource() {
@@ -213,8 +250,8 @@ func (s *Session) place(ctx context.Context, dec router.Decision) (node string, 
 	if err == nil {
 		return node, router.Primary, nil
 	}
-	if dec.Read && dec.Target != router.Replica {
-		// Reads survive without a primary, at whatever position the replicas are.
+	if dec.Read {
+		// Reads survive without a primary, at whatever position the replicas are. It may have gone while one was waited for.
 		if src, reason := s.p.cluster.Source(ctx, s.requirement(dec)); src != nil {
 			s.last.source(reason)
 			s.source = src
@@ -254,6 +291,7 @@ func (s *Session) requirement(dec router.Decision) cluster.Requirement {
 // finish settles what the request left behind and returns the connection if nothing holds it.
 func (s *Session) finish(ctx context.Context) error {
 	if !s.led.empty() || s.led.copyIn {
+		s.waitFor(stateClient)
 		return nil // more of the same request is to come
 	}
 	s.setBusy(false)
@@ -262,9 +300,10 @@ func (s *Session) finish(ctx context.Context) error {
 	if s.led.status != 'I' || s.led.unsynced || s.led.skipping {
 		return nil
 	}
+	s.leaveClass() // now: a pinned session keeps its connection
 	if s.effects != 0 {
 		if err := s.settle(ctx); err != nil {
-			return err
+			return final(err)
 		}
 	}
 	s.pathUnsure = false
@@ -272,6 +311,17 @@ func (s *Session) finish(ctx context.Context) error {
 		s.release(true)
 	}
 	return nil
+}
+
+// final makes a failure the end of the session: the client has its answer, and what its statements left behind is not known.
+func final(err error) error {
+	var f *failure
+	if errors.As(err, &f) {
+		last := *f
+		last.final = true
+		return &last
+	}
+	return err
 }
 
 func (s *Session) setBusy(busy bool) {

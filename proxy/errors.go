@@ -18,6 +18,7 @@ type failure struct {
 	hint    string
 	body    []byte // a server's own ErrorResponse, forwarded as it is
 	err     error  // the cause, for the log only
+	final   bool   // it ends the session
 }
 
 func (f *failure) Error() string {
@@ -39,6 +40,7 @@ const (
 	codeCannotConnect      = "57P03"
 	codeQueryCanceled      = "57014"
 	codeInvalidAuth        = "28000"
+	codeSyntaxError        = "42601"
 )
 
 // errGone ends a session whose client or server connection cannot go on; everything that could be said has been said.
@@ -68,7 +70,7 @@ func asFailure(err error) *failure {
 		return &failure{code: server.Code, message: server.Message, body: server.Body, err: err}
 	case errors.As(err, &refused):
 		return &failure{code: refused.Code, message: refused.Message, err: err}
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, errShutdown), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &failure{code: codeAdminShutdown, message: "terminating connection due to administrator command", err: err}
 	default:
 		return &failure{

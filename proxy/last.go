@@ -131,11 +131,14 @@ func (s *Session) local() bool {
 	for i := range q.frames {
 		f := &q.frames[i]
 		switch f.typ {
-		case 'Q', 'B', 'H', 'S', 'E', 'D':
+		case 'Q', 'B', 'E', 'D':
+		case 'H', 'S':
+			answerable = answerable && len(q.body(f)) == 0
 		case 'P':
 			answerable = answerable && (isLast(f.stmt.facts) || s.conn == nil && s.parseNeedsNoServer(f))
 		case 'C':
-			answerable = answerable && s.conn == nil
+			_, _, err := pgwire.DecodeObject(q.body(f))
+			answerable = answerable && s.conn == nil && err == nil
 		default:
 			answerable = false
 		}

@@ -54,9 +54,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		logins:    counter("aioproxy_proxy_login_failures_total", "Logins that failed, by kind.", "kind"),
 		fills:     counter("aioproxy_proxy_recorded_results_total", "Recorded results by what became of them.", "outcome"),
 		cancels:   counter("aioproxy_proxy_cancel_requests_total", "Cancel requests by what became of them.", "outcome"),
-		pins:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "aioproxy_proxy_pinned_sessions", Help: "Sessions that keep their server connection, by reason."}, []string{"reason"}),
-		vanished:  prometheus.NewCounter(prometheus.CounterOpts{Name: "aioproxy_proxy_vanished_clients_total", Help: "Clients that went away during a statement, which was then cancelled."}),
-		clients:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "aioproxy_proxy_clients", Help: "Client connections."}),
+		pins: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "aioproxy_proxy_pinned_sessions", Help: "Sessions that keep their server connection, by reason.",
+		}, []string{"reason"}),
+		vanished: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "aioproxy_proxy_vanished_clients_total", Help: "Clients that went away during a statement, which was then cancelled.",
+		}),
+		clients: prometheus.NewGauge(prometheus.GaugeOpts{Name: "aioproxy_proxy_clients", Help: "Client connections."}),
 	}
 	reg.MustRegister(m.durations, m.pins, m.vanished, m.clients)
 	return m

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -65,6 +66,7 @@ type Proxy struct {
 	statements  interned
 	serverNames serverNames
 	welcomes    welcomes
+	proven      proven
 	classes     classes
 	sessions    registry
 	generation  atomic.Uint64 // of the schema, as far as DDL passed here
@@ -91,6 +93,7 @@ func New(cfg Config, deps Deps) *Proxy {
 		p.tls = nil
 	}
 	p.serverNames.prefix = "aioproxy_" + hex.EncodeToString(random[:]) + "_"
+	p.cfg.Store(&cfg)
 	p.Reload(cfg, deps.PrimaryWait)
 	p.sessions.init()
 	return p
@@ -98,10 +101,18 @@ func New(cfg Config, deps Deps) *Proxy {
 
 func (p *Proxy) config() *Config { return p.cfg.Load() }
 
+// forever stands for a wait without a limit.
+const forever = time.Duration(math.MaxInt64 / 2)
+
 // Reload puts limits of another configuration in force: max_clients, login_timeout, shutdown_timeout, and how long a write
-// waits for a primary.
+// waits for a primary and a statement for a place of its class (0: for ever).
 func (p *Proxy) Reload(cfg Config, primaryWait time.Duration) {
-	p.cfg.Store(&cfg)
+	if primaryWait == 0 {
+		primaryWait = forever
+	}
+	next := *p.config()
+	next.MaxClients, next.LoginTimeout, next.ShutdownTimeout = cfg.MaxClients, cfg.LoginTimeout, cfg.ShutdownTimeout
+	p.cfg.Store(&next)
 	p.primaryWait.Store(int64(primaryWait))
 }
 
@@ -204,7 +215,9 @@ func (p *Proxy) accept(ctx context.Context, l net.Listener) {
 		default: // an open set
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			p.log.Warn("cannot accept", zap.Error(err))
-			time.Sleep(pause)
+			if !waitFor(ctx, pause) {
+				return
+			}
 		}
 	}
 }
@@ -229,7 +242,7 @@ func (p *Proxy) primary(ctx context.Context, read bool) (string, error) {
 		return "", errNoPrimary
 	}
 	deadline := time.Now().Add(time.Duration(p.primaryWait.Load()))
-	ticker := time.NewTicker(20 * time.Millisecond)
+	ticker := time.NewTicker(nodesPause)
 	defer ticker.Stop()
 	for time.Now().Before(deadline) {
 		select {

@@ -112,10 +112,10 @@ func (s *Session) stillMeant(r *recorder) bool {
 // setFormats writes the format codes into a RowDescription: one code for all columns, or one each. Describe of a statement
 // does not know them, Describe of a portal does.
 func setFormats(rowDescription, formats []byte) {
-	b := rowDescription[pgwire.HeaderSize:]
-	if len(b) < 2 {
+	if len(rowDescription) < pgwire.HeaderSize+2 {
 		return
 	}
+	b := rowDescription[pgwire.HeaderSize:]
 	columns := int(binary.BigEndian.Uint16(b))
 	b = b[2:]
 	for i := range columns {

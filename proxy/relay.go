@@ -79,7 +79,10 @@ func (s *Session) answers() error {
 			return nil
 		}
 		if h.Len > len(buf) {
-			if !streamable(h.Type) {
+			if !streamable(h.Type) || s.asked != nil && h.Len <= pgwire.WindowSize {
+				if h.Len > serverWindow && h.Len <= wholeLimit {
+					r.SetLimit(h.Len) // a message of an error may quote what the client sent
+				}
 				return nil // wait for the whole of it
 			}
 			if err := s.begin(h, buf); err != nil {
@@ -94,6 +97,13 @@ func (s *Session) answers() error {
 		}
 	}
 }
+
+// wholeLimit is the largest message of a server that is held in memory, other than those that are streamed: an error that
+// quotes a large statement, say.
+const wholeLimit = 64 << 20
+
+// serverWindow is what fits a server connection's buffer in any case.
+const serverWindow = 128 << 10
 
 // streamable messages are forwarded without being looked at, so they need not be whole.
 func streamable(typ byte) bool {
@@ -200,7 +210,9 @@ func (s *Session) message(typ byte, raw []byte) error {
 	}
 	switch {
 	case typ == 'C' && act == forward:
+		s.ran = true
 		s.last.tag(body)
+		s.carriedOut(body)
 	case typ == 'D' && act == swallow && s.asked != nil:
 		s.asked.row(body)
 	}
@@ -226,6 +238,9 @@ func (s *Session) completed(o *owed) {
 func (s *Session) notice(typ byte, raw []byte) error {
 	ours := !s.led.empty() && s.led.front().action == swallow
 	if typ == 'N' {
+		if code := string(pgwire.ErrorField(raw[pgwire.HeaderSize:], 'C')); leaving(code) && s.mayRetry(code) {
+			return nil // an immediate shutdown says so in a warning, and the connection ends: the client shall not notice
+		}
 		s.stopRecording() // a result that came with a notice cannot be repeated
 	}
 	if typ == 'A' || !ours {
@@ -233,6 +248,9 @@ func (s *Session) notice(typ byte, raw []byte) error {
 	}
 	return nil
 }
+
+// leaving reports whether a server that says this is about to end the connection: admin_shutdown, crash_shutdown.
+func leaving(code string) bool { return code == codeAdminShutdown || code == "57P02" }
 
 // parameter keeps what the server reports about itself and tells the client, unless it is the effect of a setting of the
 // session's that was carried over: the client knows that one.
@@ -269,6 +287,9 @@ func (s *Session) failedStatement(raw []byte) error {
 	switch head.action {
 	case forward, synthesise:
 		s.last.error(string(code))
+		if string(code) == codeSyntaxError && head.kind == owedQuery && s.fromIdle && !s.ran {
+			s.nothingRan() // the whole text is parsed before any of it is carried out (exec_simple_query)
+		}
 		s.emit(s.rename(raw, &head, string(code)))
 	case swallow:
 		if s.asked != nil {
@@ -282,10 +303,10 @@ func (s *Session) failedStatement(raw []byte) error {
 
 // fatal handles the end of the server connection, announced by the server.
 func (s *Session) fatal(raw []byte, code string) error {
+	s.stopRecording() // of a second attempt too: it would follow the rows of this one
 	if s.mayRetry(code) {
 		return errRetry
 	}
-	s.stopRecording()
 	s.last.error(code)
 	s.emit(raw)
 	_ = s.flushClient()
@@ -297,17 +318,23 @@ func (s *Session) fatal(raw []byte, code string) error {
 func (s *Session) lost(err error) error {
 	node := s.conn.Key().Node
 	s.p.cluster.Suspect(node)
+	s.p.pools.Suspect(node)
+	s.stopRecording()
 	if s.mayRetry("") {
 		return errRetry
 	}
-	s.stopRecording()
+	final := s.irreplaceable()
+	if s.midMessage() {
+		s.release(false)
+		return errGone
+	}
 	s.release(false)
 	cause := err
 	if errors.Is(err, io.EOF) {
 		cause = fmt.Errorf("end of stream from %s", node)
 	}
 	return &failure{
-		code: codeConnectionFailure, message: "the server connection was lost", err: cause,
+		code: codeConnectionFailure, message: "the server connection was lost", err: cause, final: final,
 		hint: "The statement may or may not have been carried out. Connect again and check before repeating it.",
 	}
 }
@@ -315,9 +342,22 @@ func (s *Session) lost(err error) error {
 // confused ends a session whose server answered something that fits no request.
 func (s *Session) confused(typ byte) error {
 	node := s.conn.Key().Node
+	gone := s.midMessage()
 	s.release(false)
-	return &failure{code: codeProtocolViolation, message: fmt.Sprintf("the server %s sent an unexpected message of type %q", node, typ)}
+	if gone {
+		return errGone
+	}
+	return &failure{
+		code: codeProtocolViolation, message: fmt.Sprintf("the server %s sent an unexpected message of type %q", node, typ), final: true,
+	}
 }
+
+// irreplaceable reports whether the session's place is on this server connection: its transaction, or what pins it. It
+// must not go on without that as if nothing had happened.
+func (s *Session) irreplaceable() bool { return s.led.status != 'I' || s.pin != notPinned }
+
+// midMessage reports whether the client has the beginning of a message only: whatever came next would be taken for its rest.
+func (s *Session) midMessage() bool { return s.partial.left > 0 && s.partial.action == forward }
 
 // asynchronous forwards what the server said while the client was idle.
 func (s *Session) asynchronous() error {
@@ -325,12 +365,29 @@ func (s *Session) asynchronous() error {
 		if err := s.answers(); err != nil {
 			return err
 		}
+		if err := s.lastWords(); err != nil {
+			return err
+		}
+		if err := s.flushClient(); err != nil { // before the buffer that it lies in is filled again
+			return err
+		}
 		more, err := s.conn.Reader.TryFill()
 		if err != nil {
 			return s.lost(err)
 		}
 		if !more {
-			return s.flushClient()
+			return nil
 		}
 	}
+}
+
+// lastWords passes on why the server ends the connection of an idle client, as after idle_in_transaction_session_timeout.
+func (s *Session) lastWords() error {
+	buf := s.conn.Reader.Buffered()
+	h, ok, err := pgwire.Peek(buf)
+	if err != nil || !ok || h.Type != 'E' || h.Len > len(buf) || !s.led.empty() {
+		return nil // answers looks at what else there may be
+	}
+	s.conn.Reader.Discard(h.Len)
+	return s.failedStatement(buf[:h.Len])
 }

@@ -30,9 +30,17 @@ type request struct {
 	names  []*catalog.Resolution
 	binds  int
 	simple bool // a single Query message
+	moved  bool // a statement further ahead in it may change what names mean
 }
 
+// keepFrames is the length up to which a session keeps the lists between requests.
+const keepFrames = 64
+
 func (q *request) reset() {
+	if cap(q.frames) > keepFrames {
+		*q = request{}
+		return
+	}
 	clear(q.frames) // do not keep statements alive
 	clear(q.facts)
 	clear(q.names)
@@ -57,6 +65,18 @@ func known(typ byte) bool {
 	return false
 }
 
+// preparesOnly reports whether the request parses, describes or closes and runs nothing.
+func (q *request) preparesOnly() bool {
+	for i := range q.frames {
+		switch q.frames[i].typ {
+		case 'P', 'D', 'C', 'S', 'H':
+		default: // an open set
+			return false
+		}
+	}
+	return q.complete
+}
+
 // readRequest collects the next request. It parks until the client sends, holding no buffer.
 func (s *Session) readRequest() error {
 	q := &s.req
@@ -67,13 +87,16 @@ func (s *Session) readRequest() error {
 		for {
 			h, ok, err := pgwire.Peek(buf[pos:])
 			if err != nil {
-				return violation("invalid message length")
+				return errGone // as PostgreSQL's SocketBackend does, without a word
 			}
 			if !ok {
 				break
 			}
 			if !known(h.Type) {
 				return violation("invalid frontend message type %d", h.Type)
+			}
+			if h.Type == 'H' && h.BodyLen() != 0 {
+				return violation("invalid message format") // nothing is owed for a Flush: its error would meet another's statement
 			}
 			if pos+h.Len > len(buf) {
 				if h.Len > window {
@@ -116,7 +139,7 @@ func (s *Session) big(pos int, buf []byte, h pgwire.Header) error {
 }
 
 // inspect finds out what the request's statements are.
-func (s *Session) inspect() error {
+func (s *Session) inspect() {
 	q := &s.req
 	for i := range q.frames {
 		f := &q.frames[i]
@@ -124,20 +147,23 @@ func (s *Session) inspect() error {
 		case 'Q':
 			text, err := pgwire.QueryText(q.body(f))
 			if err != nil {
-				return violation("invalid string in message")
+				s.addFacts(unknownStatement)
+				continue
 			}
 			q.simple = len(q.frames) == 1
 			s.addFacts(s.factsOf(text))
 		case 'P':
 			m, err := pgwire.DecodeParse(q.body(f))
 			if err != nil {
-				return violation("invalid Parse message")
+				f.stmt = malformed
+				continue
 			}
 			f.stmt = s.p.statements.intern(&s.key, m.SQL, m.OIDs, byte(s.derived.lexing), s.factsOf)
 		case 'B':
 			m, err := pgwire.DecodeBind(q.body(f))
 			if err != nil {
-				return violation("invalid Bind message")
+				s.addFacts(unknownStatement)
+				continue
 			}
 			q.binds++
 			if f.stmt = q.meaning(s, i, m.Statement); f.stmt != nil {
@@ -147,11 +173,13 @@ func (s *Session) inspect() error {
 			}
 		}
 	}
-	return nil
 }
 
 // unknownStatement stands for what a name that aioproxy has not seen may mean: SQL PREPARE, or an error.
 var unknownStatement = &parser.Facts{Reason: "name", Normalized: "<unknown statement>", Statements: []parser.Statement{{Kind: parser.Execute}}}
+
+// malformed is what a Parse message prepares whose body is wrong: nothing. It is passed on, for PostgreSQL to refuse.
+var malformed = &statement{facts: unknownStatement}
 
 // meaning is the statement that a name stands for at frame i: a Parse earlier in the same request counts.
 func (q *request) meaning(s *Session, i int, name []byte) *statement {
@@ -175,8 +203,30 @@ func (s *Session) factsOf(text []byte) *parser.Facts { return s.p.memo.FactsAs(t
 func (s *Session) addFacts(f *parser.Facts) {
 	s.req.facts = append(s.req.facts, f)
 	var n *catalog.Resolution
-	if !s.pathUnsure {
+	moves := movesPath(f)
+	s.req.moved = s.req.moved || moves && len(f.Statements) > 1
+	if !s.pathUnsure && !s.req.moved {
 		n = s.p.catalog.Resolve(s.database, f, s.searchPath, s.roleName())
 	}
 	s.req.names = append(s.req.names, n)
+	s.req.moved = s.req.moved || moves
+}
+
+// movesPath reports whether behind this text names may mean something else.
+func movesPath(f *parser.Facts) bool {
+	for i := range f.Statements {
+		st := &f.Statements[i]
+		if set := st.Setting; set != nil && st.Kind != parser.Show && (set.All || movesNames(set.Name)) {
+			return true
+		}
+		if st.Kind == parser.Discard {
+			return true
+		}
+		for _, c := range st.Configs {
+			if c.Name == "" || movesNames(c.Name) {
+				return true
+			}
+		}
+	}
+	return false
 }

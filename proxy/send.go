@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aioproxy/aioproxy/proxy/backend"
 	"github.com/aioproxy/aioproxy/proxy/pgwire"
 )
 
@@ -15,10 +14,12 @@ const lookahead = 16 << 10
 // send writes the request to the leased connection, what the session needs first in the same write, and relays the answers.
 func (s *Session) send(ctx context.Context) error {
 	s.setBusy(true)
+	s.ran, s.fromIdle = false, s.led.idle()
 	s.out = s.out[:0]
 	if err := s.prepareServer(); err != nil {
 		return err
 	}
+	s.forgetSequences()
 	if err := s.translate(); err != nil {
 		return err
 	}
@@ -46,53 +47,10 @@ func (s *Session) send(ctx context.Context) error {
 		if err := s.copyIn(ctx); err != nil {
 			return err
 		}
+		if !s.led.empty() && s.led.front().kind == owedExecute {
+			return s.drain() // the server answers at the Sync that the client has yet to send
+		}
 	}
-}
-
-// prepareServer puts the change of settings in front that makes the server connection the session's.
-func (s *Session) prepareServer() error {
-	if s.led.status != 'I' || !s.led.idle() {
-		return nil
-	}
-	want, c := s.want, s.conn
-	if c.Applied == want {
-		return nil
-	}
-	s.out = backend.AppendChange(s.out, c.Applied, want)
-	s.led.sent(owed{kind: owedQuery, action: swallow})
-	c.Unnamed = 0 // a simple query drops the unnamed statement
-	alone := privileged(c.Applied) || privileged(want)
-	c.Applied = want
-	if !alone {
-		return nil
-	}
-	// The statement must not run if the role could not be taken: a round trip of its own.
-	out := s.out
-	s.out = s.out[:0]
-	if err := s.writeServer(out); err != nil {
-		return err
-	}
-	return s.relay()
-}
-
-// privileged settings decide as whom a statement runs.
-func privileged(set *backend.Settings) bool {
-	_, role := set.Get("role")
-	_, auth := set.Get("session_authorization")
-	return role || auth
-}
-
-// ownFailure handles an error that the server raised about a statement of ours.
-func (s *Session) ownFailure(head *owed, raw []byte, code string) error {
-	if head.kind != owedQuery {
-		// An injected Parse: its error is the answer to the Bind that needed it.
-		s.last.error(code)
-		s.emit(raw)
-		return nil
-	}
-	body := append([]byte(nil), raw[pgwire.HeaderSize:]...)
-	s.release(false)
-	return &failure{code: code, body: body, message: "the session's settings could not be carried over"}
 }
 
 // translate appends the request's frames to what goes to the server and enters each in the ledger.
@@ -112,9 +70,7 @@ func (s *Session) translate() error {
 			}
 			s.out = append(s.out, raw...)
 		case 'P':
-			if err := s.sendParse(f); err != nil {
-				return err
-			}
+			s.sendParse(f)
 		case 'B':
 			if err := s.sendBind(f); err != nil {
 				return err
@@ -141,10 +97,12 @@ func (s *Session) translate() error {
 
 // sendParse gives the client's statement a name on this server. The client's own Parse always reaches the server, so that
 // it is judged by the schema of this moment.
-func (s *Session) sendParse(f *frame) error {
+func (s *Session) sendParse(f *frame) {
 	m, err := pgwire.DecodeParse(s.req.body(f))
 	if err != nil {
-		return violation("invalid Parse message")
+		s.led.sent(owed{kind: owedParse})
+		s.out = append(s.out, s.req.raw[f.off:f.end]...)
+		return
 	}
 	c := s.conn
 	if len(m.Name) == 0 {
@@ -154,7 +112,7 @@ func (s *Session) sendParse(f *frame) error {
 		c.Unnamed = f.stmt.id
 		s.led.sent(o)
 		s.out = append(s.out, s.req.raw[f.off:f.end]...)
-		return nil
+		return
 	}
 	name := string(m.Name)
 	prev := s.names.get(m.Name)
@@ -163,12 +121,11 @@ func (s *Session) sendParse(f *frame) error {
 		taken := s.ensure(prev)
 		s.led.sent(owed{kind: owedParse, undo: undoName, name: name, prev: prev, taken: taken})
 		s.out = pgwire.AppendParse(s.out, taken, m.SQL, m.OIDs)
-		return nil
+		return
 	}
 	now := &prepared{stmt: f.stmt, parsed: s.p.generation.Load()}
 	s.setName(name, now)
 	s.prepareOn(now, owed{kind: owedParse, undo: undoName, name: name, now: now})
-	return nil
 }
 
 // prepareOn sends a Parse for a statement under a fresh name; an earlier one on this server is closed.
@@ -209,11 +166,13 @@ func (s *Session) ensure(p *prepared) string {
 func (s *Session) sendBind(f *frame) error {
 	body := s.req.body(f)
 	m, err := pgwire.DecodeBind(body)
-	if err != nil {
-		return violation("invalid Bind message")
+	if err != nil { // PostgreSQL says what is wrong with it, if it knows the statement
+		if _, rest, err := pgwire.CString(body); err == nil {
+			m.Statement, _, _ = pgwire.CString(rest)
+		}
 	}
 	name := s.serverName(m.Statement)
-	s.led.sent(owed{kind: owedBind})
+	s.led.sent(owed{kind: owedBind, now: s.names.get(m.Statement), taken: name})
 	if len(name) == 0 {
 		s.out = append(s.out, s.req.raw[f.off:f.end]...)
 		return nil
@@ -226,13 +185,19 @@ func (s *Session) sendBind(f *frame) error {
 // go as it is: the unnamed statement, or a name that only PostgreSQL can judge.
 func (s *Session) serverName(name []byte) string {
 	p := s.names.get(name)
-	if p == nil {
+	switch {
+	case p == nil && len(name) == 0:
+		// The server may have an unnamed statement of another session's: this one has none.
+		s.closeOn("")
+		s.conn.Unnamed = 0
+		return ""
+	case p == nil:
 		return ""
 	}
-	if len(name) > 0 {
+	if len(name) > 0 || p.onlyOn != "" {
 		return s.ensure(p)
 	}
-	if p.onlyOn == "" && s.conn.Unnamed != p.stmt.id {
+	if s.conn.Unnamed != p.stmt.id {
 		s.conn.Unnamed = p.stmt.id
 		s.led.sent(owed{kind: owedParse, action: swallow, undo: undoUnnamed, prev: p, now: p})
 		s.out = pgwire.AppendParse(s.out, "", bytesOf(p.stmt.text), bytesOf(p.stmt.types))
@@ -353,10 +318,14 @@ func (s *Session) undoAll() {
 	s.renamed = s.renamed[:0]
 }
 
-// rename puts the client's name for a statement in the place of ours in an error about a name that is taken.
+// rename puts the client's name for a statement in the place of ours, in an error about a name that is taken or a Bind that
+// does not fit its statement.
 func (s *Session) rename(raw []byte, head *owed, code string) []byte {
-	if code != "42P05" || head.taken == "" {
+	if (code != "42P05" && code != codeProtocolViolation) || head.taken == "" {
 		return raw
+	}
+	if head.kind == owedBind {
+		head.name = s.names.nameOf(head.now)
 	}
 	body := raw[pgwire.HeaderSize:]
 	message := string(pgwire.ErrorField(body, 'M'))

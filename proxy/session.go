@@ -44,21 +44,24 @@ type Session struct {
 	led   ledger
 	key   []byte // scratch for interning
 
-	conn    *backend.Conn // the lease, nil when there is none; mu.conn is the same for other goroutines
-	target  router.Target // of the lease
-	source  *cluster.Source
-	decided router.Decision
-	slot    func() // gives the class's concurrency slot back
+	conn     *backend.Conn // the lease, nil when there is none; mu.conn is the same for other goroutines
+	target   router.Target // of the lease
+	stranger bool          // another session used conn since this one did, and no request was sent yet
+	source   *cluster.Source
+	decided  router.Decision
+	slot     func() // gives the class's concurrency slot back
 
 	seen    sessionPosition
 	want    *backend.Settings // what the leased connection must have for this request
 	renamed []renaming
 
-	out     []byte // towards the server
-	cout    []byte // towards the client, where its bytes do not lie together in the server's buffer
-	pend    []byte // towards the client: a run of the server's buffer, not yet written
-	partial partialFrame
-	wrote   bool // something of the answer to this request went to the client
+	out      []byte // towards the server
+	cout     []byte // towards the client, where its bytes do not lie together in the server's buffer
+	pend     []byte // towards the client: a run of the server's buffer, not yet written
+	partial  partialFrame
+	ran      bool // a statement of this request was completed
+	fromIdle bool // this request began outside a transaction
+	wrote    bool // something of the answer to this request went to the client
 
 	rec     *recorder
 	effects effects
@@ -126,9 +129,7 @@ func (s *Session) handle(ctx context.Context) error {
 	if s.refused {
 		return s.skipToSync()
 	}
-	if err := s.inspect(); err != nil {
-		return err
-	}
+	s.inspect()
 	var err error
 	switch {
 	case s.local():
@@ -139,7 +140,7 @@ func (s *Session) handle(ctx context.Context) error {
 		err = s.dispatch(ctx)
 	}
 	var f *failure
-	if errors.As(err, &f) && s.conn == nil {
+	if errors.As(err, &f) && s.conn == nil && !f.final {
 		return s.refuse(f)
 	}
 	return err
@@ -150,11 +151,14 @@ func (s *Session) endRequest() {
 		s.client.Discard(len(s.req.raw))
 	}
 	s.req.raw = nil
+	if cap(s.key) > keepCapacity {
+		s.key = nil
+	}
 }
 
 // fillClient parks until the client sends. Whoever else needs the session meanwhile wakes it.
 func (s *Session) fillClient() error {
-	if s.conn == nil && s.p.draining.Load() && len(s.client.Buffered()) == 0 {
+	if s.atRest() && s.p.draining.Load() && len(s.client.Buffered()) == 0 {
 		return s.shutdown()
 	}
 	for {
@@ -176,7 +180,7 @@ func (s *Session) woken() error {
 			return err
 		}
 	}
-	if s.p.draining.Load() && s.conn == nil {
+	if s.p.draining.Load() && s.atRest() {
 		return s.shutdown()
 	}
 	if w&wakeShutdown != 0 && s.p.forced.Load() {
@@ -184,6 +188,9 @@ func (s *Session) woken() error {
 	}
 	return nil
 }
+
+// atRest reports whether the session is between transactions, holding a server connection or not.
+func (s *Session) atRest() bool { return s.conn == nil || s.led.idle() }
 
 func (s *Session) shutdown() error {
 	return &failure{code: codeAdminShutdown, message: "terminating connection due to administrator command"}
@@ -219,14 +226,12 @@ func (s *Session) abandon() {
 		clean := s.led.idle() && s.pin == notPinned && s.effects == 0
 		s.release(clean)
 	}
-	if len(s.written) > 0 || s.ddl {
-		s.invalidate()
-	}
 }
 
 // lease notes that the session now owns a server connection.
 func (s *Session) lease(c *backend.Conn, target router.Target) {
 	s.conn, s.target = c, target
+	s.stranger, c.Lessee = c.Lessee != s.pid, s.pid
 	s.led.reset()
 	s.mu.Lock()
 	s.mu.conn = c
@@ -253,6 +258,9 @@ func (s *Session) release(keep bool) {
 	}
 	s.leaveClass()
 	s.p.pools.Release(c, keep)
+	if !keep && (len(s.written) > 0 || s.ddl) {
+		s.invalidate() // the server may have carried out what nobody heard of
+	}
 }
 
 func (s *Session) leaveClass() {

@@ -19,6 +19,7 @@ func (s *Session) startup(ctx context.Context) error {
 	if err := s.wire.SetDeadline(time.Now().Add(s.p.config().LoginTimeout)); err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, func() { _ = s.wire.Close() })() // a stop does not wait for who says nothing
 	packet, err := s.negotiate()
 	if err != nil {
 		return s.startupError(err)
@@ -31,8 +32,10 @@ func (s *Session) startup(ctx context.Context) error {
 		return err
 	}
 	if !s.p.admit(s) {
-		return &failure{code: codeTooManyConnections, message: "sorry, too many clients already",
-			hint: "Raise max_clients of aioproxy, or close connections that are not needed."}
+		return &failure{
+			code: codeTooManyConnections, message: "sorry, too many clients already",
+			hint: "Raise max_clients of aioproxy, or close connections that are not needed.",
+		}
 	}
 	ctx, stop := context.WithTimeout(ctx, s.p.config().LoginTimeout)
 	defer stop()
@@ -59,8 +62,10 @@ func (s *Session) startupError(err error) error {
 	var length *pgwire.LengthError
 	var bad *pgwire.StartupError
 	switch {
-	case errors.As(err, &length), errors.As(err, &bad):
+	case errors.As(err, &bad):
 		return violation("%s", err.Error())
+	case errors.As(err, &length): // not our protocol: PostgreSQL closes without a word too
+		return errGone
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, io.EOF):
 		return errGone
 	}
@@ -120,8 +125,10 @@ func (s *Session) identify(packet *pgwire.Startup) error {
 			"unsupported frontend protocol %d.%d: server supports 3.0 to 3.0", packet.Major(), packet.Minor())}
 	}
 	if s.p.config().TLS.Mode == "require" && s.wire.TLS() == nil {
-		return &failure{code: codeInvalidAuth, message: "this server accepts encrypted connections only",
-			hint: "Connect with sslmode=require or stronger."}
+		return &failure{
+			code: codeInvalidAuth, message: "this server accepts encrypted connections only",
+			hint: "Connect with sslmode=require or stronger.",
+		}
 	}
 	s.user = packet.Get("user")
 	if s.user == "" {
@@ -132,8 +139,10 @@ func (s *Session) identify(packet *pgwire.Startup) error {
 		s.database = s.user
 	}
 	if r := packet.Get("replication"); r != "" && r != "false" && r != "off" && r != "no" && r != "0" {
-		return &failure{code: codeFeature, message: "replication connections are not supported through aioproxy",
-			hint: "Connect to the server itself for pg_basebackup, pg_receivewal and logical replication."}
+		return &failure{
+			code: codeFeature, message: "replication connections are not supported through aioproxy",
+			hint: "Connect to the server itself for pg_basebackup, pg_receivewal and logical replication.",
+		}
 	}
 	base, err := startupSettings(packet)
 	if err != nil {

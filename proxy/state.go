@@ -5,12 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/aioproxy/aioproxy/parser"
-	"github.com/aioproxy/aioproxy/parser/catalog"
 	"github.com/aioproxy/aioproxy/proxy/backend"
 	"github.com/aioproxy/aioproxy/proxy/pgwire"
 )
@@ -20,11 +17,12 @@ import (
 type effects uint16
 
 const (
-	effSettings effects = 1 << iota // SET and RESET of settings whose names are in Session.touched
-	effReset                        // RESET ALL, DISCARD ALL
-	effSuspect                      // something that cannot be seen through
-	effUnseen                       // it may have set what the server does not list (custom settings)
-	effPlans                        // DEALLOCATE ALL, DISCARD ALL and PLANS: our statements on this connection are gone
+	effSettings  effects = 1 << iota // SET and RESET of settings whose names are in Session.touched
+	effReset                         // RESET ALL, DISCARD ALL; it may have failed or been rolled back
+	effSuspect                       // something that cannot be seen through
+	effUnseen                        // it may have set what the server does not list (custom settings)
+	effPlans                         // DEALLOCATE ALL, DISCARD ALL were carried out: our statements on this connection are gone
+	effDiscarded                     // DISCARD ALL was carried out
 )
 
 // pinReason says why a session keeps its server connection between transactions. It is a metric label.
@@ -41,19 +39,21 @@ const (
 	pinUnseen    // state that the server does not list
 	pinSeed
 	pinLibrary
+	pinSequence
 	pinReasons
 )
 
 var pinNames = [pinReasons]string{
 	"none", "temporary_table", "advisory_lock", "with_hold_cursor", "listen", "sql_prepare", "large_statement",
 	"unseen_state", "setseed", "load",
+	"sequence",
 }
 
 func (r pinReason) String() string { return pinNames[r] }
 
 // sticky pins have no question that PostgreSQL could answer; they end with DISCARD ALL or the session.
 func (r pinReason) sticky() bool {
-	return r == pinStatement || r == pinUnseen || r == pinSeed || r == pinLibrary
+	return r == pinStatement || r == pinUnseen || r == pinSeed || r == pinLibrary || r == pinSequence
 }
 
 func (s *Session) setPin(r pinReason) {
@@ -63,170 +63,6 @@ func (s *Session) setPin(r pinReason) {
 	s.p.metrics.pinned(s.pin, -1)
 	s.p.metrics.pinned(r, 1)
 	s.pin = r
-}
-
-// note takes down what the request's statements may do, before they are sent.
-func (s *Session) note() {
-	for i, f := range s.req.facts {
-		n := s.req.names[i]
-		for j := range f.Statements {
-			s.noteStatement(&f.Statements[j], f)
-		}
-		if n != nil && n.SetsState {
-			s.effects |= effSuspect
-			if !s.noteSetConfig(f) {
-				s.effects |= effUnseen
-			}
-		}
-		s.notePins(n)
-		if n != nil && n.WritesUnknown != "" {
-			s.effects |= effSuspect // a trigger or function runs code of its own
-		}
-		if f != unknownStatement {
-			s.written = append(s.written, s.p.policy.Invalidates(f, n, s.database)...)
-		} else {
-			s.written = append(s.written, s.p.wholeDatabase(s.database))
-		}
-	}
-}
-
-func (s *Session) notePins(n *catalog.Resolution) {
-	if n == nil {
-		return
-	}
-	switch n.Pins {
-	case "advisory_lock":
-		s.effects |= effSuspect
-	case "setseed":
-		s.setPin(pinSeed)
-	}
-}
-
-// noteSetConfig recognises a direct call of set_config, whose effect the server lists or whose name the text tells.
-func (s *Session) noteSetConfig(f *parser.Facts) bool {
-	for i := range f.Statements {
-		for _, c := range f.Statements[i].Configs {
-			if c.Name == "" {
-				return false
-			}
-			if !c.Local {
-				s.touch(c.Name)
-			}
-		}
-	}
-	return true
-}
-
-func (s *Session) touch(name string) {
-	name = strings.ToLower(name)
-	s.effects |= effSettings
-	if name == "search_path" {
-		s.pathUnsure = true
-	}
-	if !slices.Contains(s.touched, name) {
-		s.touched = append(s.touched, name)
-	}
-}
-
-func (s *Session) noteStatement(st *parser.Statement, f *parser.Facts) {
-	switch st.Kind {
-	case parser.Set, parser.Reset:
-		s.noteSetting(st)
-	case parser.Opaque, parser.Do, parser.Call, parser.Execute:
-		s.effects |= effSuspect
-		if st.Kind == parser.Do && !mentionsState(s.textOf(f)) {
-			return
-		}
-		if st.Kind != parser.Execute && f.Reason != "syntax" {
-			s.effects |= effUnseen
-		}
-	case parser.Prepare, parser.Listen, parser.Unlisten, parser.CloseCursor:
-		s.effects |= effSuspect
-	case parser.Deallocate:
-		s.noteDeallocate(st)
-	case parser.Discard:
-		s.noteDiscard(st)
-	case parser.Declare:
-		if st.Hold {
-			s.effects |= effSuspect
-		}
-	case parser.Load:
-		s.setPin(pinLibrary)
-	case parser.DDL:
-		s.ddl = true
-		s.effects |= effSuspect // DROP may end a pin; CREATE without TEMP may still make a temporary object (search_path)
-	case parser.Maintenance, parser.Truncate:
-		s.ddl = s.ddl || st.Kind == parser.Maintenance
-	case parser.Empty, parser.Select, parser.Insert, parser.Update, parser.Delete, parser.Merge, parser.CopyFrom, parser.CopyTo,
-		parser.Begin, parser.Commit, parser.Rollback, parser.Savepoint, parser.ReleaseSavepoint, parser.RollbackToSavepoint,
-		parser.PrepareTransaction, parser.CommitPrepared, parser.RollbackPrepared, parser.Show, parser.SetConstraints,
-		parser.Explain, parser.Fetch, parser.Notify, parser.Lock:
-		if st.Into {
-			s.ddl = true
-		}
-		if st.Temp {
-			s.effects |= effSuspect
-		}
-	}
-}
-
-// stateWords are what code has to say to change a session's state.
-var stateWords = regexp.MustCompile(`(?i)\b(set_config|set|reset|execute|call|perform|select)\b`)
-
-func mentionsState(text []byte) bool { return stateWords.Match(text) }
-
-// textOf is the text of the request's statement, for a second look at what the parser does not look into.
-func (s *Session) textOf(f *parser.Facts) []byte {
-	for i := range s.req.frames {
-		fr := &s.req.frames[i]
-		if fr.typ == 'Q' {
-			return s.req.body(fr)
-		}
-		if fr.stmt != nil && fr.stmt.facts == f {
-			return bytesOf(fr.stmt.text)
-		}
-	}
-	return nil
-}
-
-func (s *Session) noteSetting(st *parser.Statement) {
-	set := st.Setting
-	switch {
-	case set == nil || set.Local && set.Name != "search_path":
-	case set.Local:
-		s.pathUnsure = true
-	case set.All:
-		s.effects |= effReset
-		s.pathUnsure = true
-	case set.Name == "transaction":
-	case set.Name == "characteristics":
-		s.touch("default_transaction_isolation")
-		s.touch("default_transaction_read_only")
-		s.touch("default_transaction_deferrable")
-	default:
-		s.touch(set.Name)
-		if set.Default && s.led.status == 'I' {
-			s.resets = append(s.resets, strings.ToLower(set.Name))
-		}
-	}
-}
-
-func (s *Session) noteDeallocate(st *parser.Statement) {
-	s.effects |= effSuspect
-	if st.Object == "" || st.Object == "all" {
-		s.effects |= effPlans
-	}
-}
-
-func (s *Session) noteDiscard(st *parser.Statement) {
-	s.effects |= effSuspect
-	switch st.Object {
-	case "all":
-		s.effects |= effReset | effPlans
-		s.pathUnsure = true
-	case "temp":
-	default: // DISCARD PLANS keeps prepared statements; SEQUENCES concerns currval
-	}
 }
 
 // probe asks the server for all state of a session that cannot be carried over or that we may not have seen. Every name is
@@ -252,11 +88,12 @@ func (s *Session) settle(ctx context.Context) error {
 		s.names.clear()
 	}
 	if eff&effReset != 0 {
-		c.Applied, s.touched = backend.Empty, s.touched[:0]
-		s.setSettings(s.base)
-		if s.pin.sticky() {
-			s.setPin(notPinned)
-		}
+		// The server lists what is left of the others; custom settings are asked for by name.
+		s.touched = slices.DeleteFunc(s.touched, func(name string) bool { return !strings.Contains(name, ".") })
+	}
+	if eff&effDiscarded != 0 && s.pin.sticky() {
+		c.Tainted = c.Tainted || s.pin == pinSeed || s.pin == pinLibrary // which it does not take back
+		s.setPin(notPinned)
 	}
 	if eff&effSuspect != 0 {
 		return s.askAll(eff)
@@ -270,7 +107,7 @@ func (s *Session) settle(ctx context.Context) error {
 // askTouched reads back the settings that the session named: canonical values, and whatever a rollback took back.
 func (s *Session) askTouched() error {
 	values, err := s.ask(touchedQuery(s.touched))
-	if err != nil {
+	if err != nil || len(values) != len(s.touched) {
 		return s.unaccounted(err)
 	}
 	s.adoptTouched(values)
@@ -326,12 +163,15 @@ func (s *Session) isDefault(name, value string) bool {
 // askAll asks for everything. The custom settings that the session is known to have are asked for by name: PostgreSQL does
 // not list them.
 func (s *Session) askAll(eff effects) error {
-	names := append(s.touched, "role", "session_authorization")
-	s.settings.Each(func(name, _ string) {
+	overlay := s.overlaid()
+	names := append([]string{"role", "session_authorization"}, s.touched...)
+	custom := func(name, _ string) {
 		if strings.Contains(name, ".") {
 			names = append(names, name)
 		}
-	})
+	}
+	s.settings.Each(custom)
+	s.conn.Applied.Each(custom)
 	slices.Sort(names)
 	names = slices.Compact(names)
 	var b strings.Builder
@@ -339,7 +179,7 @@ func (s *Session) askAll(eff effects) error {
 	b.WriteString(", ")
 	appendCurrent(&b, names)
 	values, err := s.ask(b.String())
-	if err != nil || len(values) < 6 {
+	if err != nil || len(values) != 6+len(names) {
 		return s.unaccounted(err)
 	}
 	listed := map[string]string{}
@@ -356,8 +196,38 @@ func (s *Session) askAll(eff effects) error {
 	s.setSettings(s.keepBase(applied, names))
 	s.touched = append(s.touched[:0], names...)
 	s.adoptTouched(values[6:])
+	s.setSettings(s.withoutOverlay(overlay, eff))
 	s.pinFor(values, eff)
 	return nil
+}
+
+// overlaid names the settings that are on the server connection for the sake of the request's class alone. One that the
+// statement's text sets is the session's; one that a function set as well is not: nobody can tell whose value it is.
+func (s *Session) overlaid() (names []string) {
+	s.want.Each(func(name, _ string) {
+		if _, own := s.settings.Get(name); !own && !slices.Contains(s.touched, name) {
+			names = append(names, name)
+		}
+	})
+	return names
+}
+
+// withoutOverlay is the session's settings without those of the class, and after a RESET ALL without the empty values that
+// are left of custom settings.
+func (s *Session) withoutOverlay(overlay []string, eff effects) *backend.Settings {
+	mine := s.settings
+	for _, name := range overlay {
+		mine = mine.Without(name)
+	}
+	if eff&effReset != 0 {
+		s.settings.Each(func(name, value string) {
+			if value == "" && strings.Contains(name, ".") {
+				mine = mine.Without(name)
+			}
+		})
+		mine = s.keepBase(mine, nil)
+	}
+	return mine
 }
 
 // keepBase adds what the start-up packet asked for and the server, after a RESET, does not have any more.
@@ -392,7 +262,7 @@ func (s *Session) unaccounted(err error) error {
 		return err
 	}
 	s.conn.Tainted = true
-	s.touched = s.touched[:0]
+	s.touched, s.resets = s.touched[:0], s.resets[:0]
 	s.setPin(pinUnseen)
 	return nil
 }

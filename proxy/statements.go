@@ -147,6 +147,16 @@ func (n *names) set(name string, p *prepared) {
 	}
 }
 
+// nameOf is the name that stands for p, for an error message.
+func (n *names) nameOf(p *prepared) string {
+	for name, q := range n.named {
+		if q == p {
+			return name
+		}
+	}
+	return ""
+}
+
 // clear forgets all names, as DEALLOCATE ALL and DISCARD ALL do.
 func (n *names) clear() {
 	n.unnamed = nil

@@ -113,7 +113,7 @@ func (s *Session) drain() error {
 // text is not kept, so a statement that it prepares lives on this server connection alone.
 func (s *Session) stream(ctx context.Context) error {
 	q := &s.req
-	if s.refused {
+	if s.refused || q.header.Type == 'd' { // the rest of a COPY that the server has given up is ignored
 		return s.swallowBig()
 	}
 	if s.conn == nil {
@@ -141,6 +141,7 @@ func (s *Session) stream(ctx context.Context) error {
 	}
 	s.out = nil
 	s.client.Discard(used)
+	q.raw = nil
 	if err := s.passOn(q.header.Len - used); err != nil {
 		return err
 	}
@@ -198,8 +199,8 @@ func (s *Session) bigParse(body []byte) (int, error) {
 	prev := s.names.get(name)
 	s.note()
 	s.setPin(pinStatement)
+	s.names.set(string(name), now) // first: the server may be ignoring it
 	s.led.sent(owed{kind: owedParse, undo: undoName, name: string(name), prev: prev, now: now})
-	s.names.set(string(name), now)
 	s.out = pgwire.AppendHeader(s.out, 'P', s.req.header.BodyLen()-len(name)+len(now.onlyOn))
 	s.out = append(append(s.out, now.onlyOn...), 0)
 	return pgwire.HeaderSize + len(name) + 1, nil
@@ -279,65 +280,4 @@ func (s *Session) swallowBig() error {
 		n -= used
 	}
 	return nil
-}
-
-// copyIn forwards COPY data until the client ends it or the server does not want it any more.
-func (s *Session) copyIn(context.Context) error {
-	s.client.Discard(len(s.req.raw)) // the request itself is done with
-	s.req.raw = nil
-	for s.led.copyIn {
-		run, left, last, err := copyRun(s.client.Buffered())
-		switch {
-		case err != nil:
-			return violation("invalid message length")
-		case run > 0:
-			if err := s.writeStream(s.client.Buffered()[:run]); err != nil {
-				return err
-			}
-			s.client.Discard(run)
-			if err := s.passOn(left); err != nil {
-				return err
-			}
-		case last == 'X':
-			return errTerminate
-		}
-		if last == 'c' || last == 'f' {
-			s.led.copyIn = false
-			return nil
-		}
-		if len(s.client.Buffered()) < pgwire.HeaderSize {
-			if err := s.drain(); err != nil {
-				return err
-			}
-			if s.led.copyIn {
-				if err := s.fillClient(); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// copyRun says how many bytes of b belong to COPY as they are, how many of a message that begins there are still to come,
-// and which message came last: it stops behind CopyDone and CopyFail and ahead of Terminate.
-func copyRun(b []byte) (run, left int, last byte, err error) {
-	for run < len(b) {
-		h, ok, err := pgwire.Peek(b[run:])
-		if err != nil || !ok {
-			return run, 0, last, err
-		}
-		last = h.Type
-		if last == 'X' {
-			return run, 0, last, nil
-		}
-		if h.Len > len(b)-run {
-			return len(b), h.Len - (len(b) - run), last, nil
-		}
-		run += h.Len
-		if last == 'c' || last == 'f' {
-			return run, 0, last, nil
-		}
-	}
-	return run, 0, last, nil
 }

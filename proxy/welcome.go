@@ -54,7 +54,7 @@ func (w *welcomes) put(key welcomeKey, e *welcomed) {
 	w.mu.byKey[key] = e
 }
 
-// forget drops what is known about the logins to a database, or to all.
+// forget drops what is known about logins: DDL may have changed who may connect, and with which settings.
 func (w *welcomes) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -27,5 +27,6 @@ type Input struct {
 	Serializable  bool   // default_transaction_isolation is serializable for the session: a replica would refuse everything
 	Replicas      bool   // at least one replica is usable
 	NoPrimary     bool   // no primary is known: reads go to a replica whatever their class
+	PreparesOnly  bool   // the request parses or describes and runs nothing: Facts is empty, and any node can do it
 	TooLarge      bool   // the request did not fit the look-ahead window: not all of its statements are in Facts
 }

@@ -124,6 +124,12 @@ func (p *plan) aim(d *Decision, in *Input, found finding, u ruling, h *parser.Hi
 	case in.InTransaction:
 		d.Reason = Held
 		return
+	case in.PreparesOnly:
+		d.Reason, d.Read = found.reason, true
+		if in.NoPrimary && in.Replicas {
+			d.Target, d.Reason = Replica, NoPrimary
+		}
+		return
 	case !found.read && !readOnlyBegin:
 		d.Reason = found.reason
 		if replicaMayTell(in, found.reason, h) {

@@ -99,6 +99,7 @@ func setWord(t *testing.T, in *Input, names *catalog.Resolution, key, value stri
 		"partitioned": &names.Partitioned, "temporary": &names.Temporary, "unlogged": &names.Unlogged,
 		"foreign": &names.Foreign, "system": &names.System, "effects": &names.Effects, "state": &names.SetsState,
 		"held": &in.InTransaction, "too_large": &in.TooLarge, "serializable": &in.Serializable, "read_only": &in.ReadOnly, "no_primary": &in.NoPrimary,
+		"prepares": &in.PreparesOnly,
 	}
 	texts := map[string]*string{
 		"unknown": &names.Unknown, "pins": &names.Pins, "route": &in.Override.Route, "user": &in.User,

@@ -101,25 +101,19 @@ func warmUp(t *testing.T, p *proxy, database string) {
 	}, patience, interval)
 }
 
-// report prints where the statements ran and requires that all places were used.
+// report prints where the statements ran and requires that everybody had work: the primary the writes, the replica and the
+// cache the aggregates.
 func report(t *testing.T, name string, before, after map[string]float64) {
 	t.Helper()
-	targets := map[string]float64{}
+	ran := map[string]float64{}
 	for _, key := range slices.Sorted(maps.Keys(after)) {
-		n := after[key] - before[key]
-		if n == 0 {
-			continue
+		if n := after[key] - before[key]; n > 0 {
+			ran[key] = n
+			t.Logf("%-9s %-20s %5.0f", name, key, n)
 		}
-		var class, target string
-		_, err := fmt.Sscan(key, &class, &target)
-		if err != nil {
-			target = "nowhere"
-		}
-		targets[target] += n
-		t.Logf("%-9s %-12s %-8s %5.0f", name, class, target, n)
 	}
-	for _, target := range []string{"primary", "replica", "cache"} {
-		require.Positive(t, targets[target], "statements at target %s", target)
+	for _, place := range []string{"oltp primary", "olap replica", "olap cache"} {
+		require.Positive(t, ran[place], "statements: %s", place)
 	}
 }
 

@@ -44,10 +44,7 @@ func run(m *testing.M) int {
 		_, _ = os.Stderr.Write(out)
 		return 1
 	}
-	// What only reads write to the log (pruned pages) reaches the replica when the WAL writer flushes it; an idle one sleeps 25
-	// delays, and a read that wants to see everything waits for it.
-	conf := map[string]string{"wal_writer_delay": "10ms"}
-	return testbed.Main(m, testbed.Options{Replicas: 1, Redis: true, Conf: conf}, func(c *testbed.Cluster) { bed = c })
+	return testbed.Main(m, testbed.Options{Replicas: 1, Redis: true}, func(c *testbed.Cluster) { bed = c })
 }
 
 // proxy is a running aioproxy process.

@@ -61,6 +61,7 @@ func (n names) process() string { return n.prefix + "process" }
 func (n names) channel() string { return n.prefix + "invalidate" }
 
 func newClient(cfg RedisConfig, n names) *redis.Client {
+	silence()
 	return redis.NewClient(&redis.Options{
 		Addr:                  cfg.Address,
 		Username:              cfg.Username,
@@ -68,6 +69,7 @@ func newClient(cfg RedisConfig, n names) *redis.Client {
 		DB:                    cfg.Database,
 		Protocol:              2,
 		PoolSize:              cfg.MaxConnections,
+		PipelinePoolSize:      -1, // none: it would come on top of max_connections
 		DialTimeout:           cfg.InvalidateTimeout,
 		ReadTimeout:           max(cfg.Timeout, cfg.InvalidateTimeout),
 		WriteTimeout:          max(cfg.Timeout, cfg.InvalidateTimeout),

@@ -26,6 +26,8 @@ type Conn struct {
 	// Tainted is for the session to say that there may be state which nobody accounted for: such a connection is closed
 	// when it is released.
 	Tainted bool
+	// Lessee is the process id of the session that used the connection last, as its clients know it.
+	Lessee uint32
 
 	key  Key
 	dial DialConfig // how it was dialled: cancels go the same way
@@ -37,10 +39,16 @@ type Conn struct {
 	leases    uint64 // how often it was lent: the number of the present lease
 	gen       uint64 // of the pool when it was dialled
 	idleSince time.Duration
-	expires   time.Duration // 0: never
+	adopted   time.Duration // when it became one of the pool's
+	spread    float64       // its share of max_lifetime: what was dialled together does not end together
 	cancels   int           // in flight
 	unsure    bool          // a cancel may still arrive
 	keep      bool          // while parked: what Release was told
+}
+
+// expired reports whether the connection has reached max_lifetime, give or take a tenth.
+func (c *Conn) expired(now time.Duration, cfg *Config) bool {
+	return cfg.MaxLifetime > 0 && now-c.adopted > time.Duration(float64(cfg.MaxLifetime)*c.spread)
 }
 
 // connState is where a connection is; each state is a list or a count of its pool.

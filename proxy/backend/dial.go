@@ -128,7 +128,7 @@ func SendCancel(ctx context.Context, c *Conn) (sent bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer wire.Close() //nolint:errcheck // nothing is lost
+	defer wire.Close()
 	release := interruptOn(ctx, wire)
 	err = wire.Write(pgwire.AppendCancelRequest(nil, c.PID, c.Secret))
 	release()

@@ -93,7 +93,7 @@ func (p *Pool) closeStale() {
 func staleness(c *Conn, now time.Duration, cfg *Config, size int) Reason {
 	idleFor := now - c.idleSince
 	switch {
-	case c.expires != 0 && now > c.expires:
+	case c.expired(now, cfg):
 		return ReasonLifetime
 	case cfg.IdleTimeout > 0 && idleFor > cfg.IdleTimeout && size > cfg.MinConnections:
 		return ReasonIdle

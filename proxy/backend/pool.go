@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -164,6 +165,6 @@ func (p *Pool) dial(ctx context.Context, gen uint64) (*Conn, error) {
 func (p *Pool) adoptLocked(c *Conn, gen uint64) {
 	p.mu.proven = true
 	c.key, c.pool, c.gen = p.key, p, gen
-	c.expires = p.owner.expiry()
+	c.adopted, c.spread = p.owner.now(), 0.9+0.2*rand.Float64()
 	lendLocked(c)
 }

@@ -182,7 +182,9 @@ func TestWhatIsNotKept(t *testing.T) {
 	assert.Zero(t, p.Stat().Open(), "dropped while idle")
 
 	c = lease(t, p, Empty)
-	c.expires = 1
+	cfg := *ps.config()
+	cfg.MaxLifetime = 1
+	ps.Reload(cfg)
 	ps.Release(c, true)
 	assert.Zero(t, p.Stat().Open(), "too old")
 }

@@ -2,7 +2,6 @@ package backend
 
 import (
 	"context"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -178,15 +177,6 @@ func (ps *Pools) config() *Config { return ps.cfg.Load() }
 
 // now is monotonic and above zero.
 func (ps *Pools) now() time.Duration { return time.Since(ps.epoch) }
-
-// expiry spreads the ends of connections that were dialled together, so that they are not dialled together again.
-func (ps *Pools) expiry() time.Duration {
-	lifetime := ps.config().MaxLifetime
-	if lifetime == 0 {
-		return 0
-	}
-	return ps.now() + time.Duration(float64(lifetime)*(0.9+0.2*rand.Float64()))
-}
 
 func (ps *Pools) dial(ctx context.Context, key Key, cred *auth.Credentials) (*Conn, error) {
 	cfg := ps.config()

@@ -61,7 +61,7 @@ func (p *Pool) discard(c *Conn, reason Reason) {
 func (p *Pool) returnLocked(c *Conn, keep bool) Reason {
 	now := p.owner.now()
 	reason := p.judgeLocked(c, keep)
-	if reason == ReasonNone && c.expires != 0 && now > c.expires {
+	if reason == ReasonNone && c.expired(now, p.owner.config()) {
 		reason = ReasonLifetime
 	}
 	if reason != ReasonNone {

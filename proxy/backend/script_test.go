@@ -32,7 +32,7 @@ func scripted(t *testing.T, handle func(c *pgwire.Conn, r *pgwire.Reader)) (addr
 			}
 			c := pgwire.NewConn(nc)
 			wg.Go(func() {
-				defer c.Close() //nolint:errcheck // the test is over for this one
+				defer c.Close()
 				handle(c, pgwire.NewReader(c, 0))
 			})
 		}

@@ -44,6 +44,9 @@ func (c *Cluster) choose(ctx context.Context, req Requirement, start time.Time) 
 		case left <= 0:
 			return nil, ReplicaBehind
 		}
+		if pause > 0 {
+			c.askFlush(required)
+		}
 		if !c.askAll(ctx, candidates, progress, pause, left) {
 			return nil, Cancelled
 		}
@@ -179,6 +182,17 @@ func (c *Cluster) furthest(candidates []candidate, required Position) (*Source, 
 	}
 	src.Required = required
 	return src, NoPrimary
+}
+
+// askFlush: a replica cannot get to what the primary has not flushed.
+func (c *Cluster) askFlush(required Position) {
+	s := c.Snapshot()
+	if s.PrimaryIndex < 0 || s.Nodes[s.PrimaryIndex].Position.Timeline != required.Timeline {
+		return
+	}
+	n := c.nodes[s.PrimaryIndex]
+	n.unflushed.Store(uint64(required.LSN))
+	signal(n.flush)
 }
 
 // askAll pauses, asks all candidates where they are, and waits for the first news or until no time is left. False if the

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 var (
@@ -21,9 +23,12 @@ type node struct {
 	cluster *Cluster
 	rounds  *rounds
 	suspect chan struct{} // check now; capacity 1
-	active  atomic.Int64  // reads running there
-	known   atomic.Pointer[knowledge]
-	last    observation
+	flush   chan struct{} // unflushed is waited for; capacity 1
+	// unflushed is the latest LSN that replicas lack and reads wait for.
+	unflushed atomic.Uint64
+	active    atomic.Int64 // reads running there
+	known     atomic.Pointer[knowledge]
+	last      observation
 }
 
 // knowledge is a position that was surely reached as long as the link lives.
@@ -33,7 +38,7 @@ type knowledge struct {
 }
 
 func newNode(c *Cluster, index int, addr string) *node {
-	return &node{index: index, addr: addr, cluster: c, rounds: newRounds(), suspect: make(chan struct{}, 1)}
+	return &node{index: index, addr: addr, cluster: c, rounds: newRounds(), suspect: make(chan struct{}, 1), flush: make(chan struct{}, 1)}
 }
 
 // run watches the node until ctx is over.
@@ -54,6 +59,8 @@ func (n *node) run(ctx context.Context) {
 			l = n.check(ctx, l)
 		case <-n.suspect:
 			l = n.check(ctx, l)
+		case <-n.flush:
+			n.flushLog(ctx, l)
 		case <-n.rounds.wake:
 			l = n.answer(ctx, l)
 		}
@@ -153,6 +160,18 @@ func (n *node) answer(ctx context.Context, l *link) *link {
 	r.finish(p, err)
 	n.cluster.progress.send()
 	return l
+}
+
+// flushLog has the primary flush its log as far as reads wait for it. A failure means that they wait in vain, no more.
+func (n *node) flushLog(ctx context.Context, l *link) {
+	if l == nil || n.last.role != RolePrimary {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.cluster.cfg.CheckTimeout)
+	defer cancel()
+	if _, err := l.conn.Exec(ctx, flushSQL, LSN(n.unflushed.Load()).String()); err != nil {
+		n.cluster.log.Debug("log not flushed", zap.String("node", n.addr), zap.Error(err))
+	}
 }
 
 func (n *node) question(ctx context.Context, l *link) (Position, error) {

@@ -90,6 +90,14 @@ SELECT pg_catalog.pg_is_in_recovery(), coalesce(pg_catalog.pg_last_wal_replay_ls
        coalesce((SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver WHERE status = 'streaming'), 0)::int8`
 )
 
+// flushSQL flushes the primary's log up to a position, if that was not done. What no commit follows is not flushed: a read that
+// prunes a page writes to the log, and replicas get it with the next commit, or when the background writer logs a snapshot, up
+// to 15 seconds later (XLogBackgroundFlush writes whole pages only). This is the smallest commit there is; it does not wait
+// for synchronous standbys.
+const flushSQL = `
+SELECT pg_catalog.set_config('synchronous_commit', 'local', true), pg_catalog.pg_logical_emit_message(true, 'aioproxy', '')
+WHERE pg_catalog.pg_current_wal_flush_lsn() < $1::text::pg_catalog.pg_lsn`
+
 // question asks where the node of the last observation is now.
 func question(ctx context.Context, conn *pgx.Conn, last *observation) (Position, error) {
 	if last.role == RolePrimary {

@@ -40,8 +40,15 @@ func run(ctx context.Context, out io.Writer) error {
 		name string
 		do   func(context.Context) error
 	}{
-		{"aggregate", p.aggregates}, {"tables", p.tables}, {"types", p.types}, {"prepared", p.prepared},
-		{"transactions", p.transactions}, {"errors", p.errors}, {"copy", p.copies}, {"notify", p.notify}, {"pool", p.concurrent},
+		{"aggregate", p.aggregates},
+		{"tables", p.tables},
+		{"types", p.types},
+		{"prepared", p.prepared},
+		{"transactions", p.transactions},
+		{"errors", p.errors},
+		{"copy", p.copies},
+		{"notify", p.notify},
+		{"pool", p.concurrent},
 		{"aggregate again", p.aggregates},
 	}
 	for _, s := range steps {
@@ -226,7 +233,7 @@ func (p *program) copies(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		add, err := tx.PrepareContext(ctx, pq.CopyIn("log", "id", "line"))
+		add, err := tx.PrepareContext(ctx, "COPY log (id, line) FROM STDIN")
 		if err != nil {
 			return errors.Join(err, tx.Rollback())
 		}

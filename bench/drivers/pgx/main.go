@@ -49,8 +49,15 @@ func run(ctx context.Context, out io.Writer) error {
 		name string
 		do   func(context.Context) error
 	}{
-		{"aggregate", p.aggregates}, {"tables", p.tables}, {"types", p.types}, {"modes", p.modes}, {"batch", p.batch},
-		{"transactions", p.transactions}, {"errors", p.errors}, {"copy", p.copies}, {"pool", p.concurrent},
+		{"aggregate", p.aggregates},
+		{"tables", p.tables},
+		{"types", p.types},
+		{"modes", p.modes},
+		{"batch", p.batch},
+		{"transactions", p.transactions},
+		{"errors", p.errors},
+		{"copy", p.copies},
+		{"pool", p.concurrent},
 		{"aggregate again", p.aggregates},
 	}
 	for _, s := range steps {

@@ -3,6 +3,7 @@ package instance_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,7 +43,7 @@ func TestInstancesShareRedis(t *testing.T) {
 		require.Equal(t, "memory", h.cacheReason)
 	})
 	for _, w := range writes {
-		if w.name == "after the view was replaced" {
+		if strings.HasPrefix(w.name, "after ") {
 			continue // see TestSchemaChangesReachOtherInstances
 		}
 		t.Run(w.name, func(t *testing.T) {

@@ -91,6 +91,8 @@ var writes = []struct{ name, read, write string }{
 	{"rename another into place", sumChange, "ALTER TABLE changing RENAME TO old; CREATE TABLE changing AS SELECT 1 AS id, 8 AS n"},
 	{"replace view", sumShift, "CREATE OR REPLACE VIEW shifting AS SELECT id, n FROM base2"},
 	{"after the view was replaced", sumShift, "UPDATE base2 SET n = n + 1"},
+	{"replace view in a block", sumShift, "DO $$ BEGIN EXECUTE 'CREATE OR REPLACE VIEW shifting AS SELECT id, n FROM t'; END $$"},
+	{"after the view was replaced in a block", sumShift, "UPDATE t SET n = n + 1"},
 	{"detach partition", sumP, "ALTER TABLE p DETACH PARTITION p2"},
 	{"attach partition", sumP, "ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM (100) TO (200)"},
 }

@@ -40,7 +40,7 @@ const (
 type tally struct {
 	ok     int
 	errors map[string]int
-	pause  time.Duration // the longest time in which a client had no success
+	pause  time.Duration // the longest time from a client's first attempt to its success
 }
 
 // faultLoad is steady work of several clients through a proxy.
@@ -148,18 +148,19 @@ func (l *faultLoad) report() string {
 
 // faultClient is one connection that is opened again when it is lost.
 type faultClient struct {
-	load *faultLoad
-	ctx  context.Context
-	conn *pgx.Conn
-	last map[string]time.Time // successes by kind
+	load  *faultLoad
+	ctx   context.Context
+	conn  *pgx.Conn
+	since map[string]time.Time // by kind: when the first attempt since the last success began
 }
 
 func (l *faultLoad) client(ctx context.Context, work func(*faultClient)) {
-	c := &faultClient{load: l, ctx: ctx, last: map[string]time.Time{}}
+	c := &faultClient{load: l, ctx: ctx, since: map[string]time.Time{}}
 	ticker := time.NewTicker(2 * time.Millisecond) // steady, not as much as the machine can do: others need it too
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		if c.conn == nil || c.conn.IsClosed() {
+			c.begin(kindConnect)
 			conn, err := pgx.Connect(ctx, l.dsn)
 			c.note(kindConnect, err)
 			if err != nil {
@@ -176,12 +177,18 @@ func (l *faultLoad) client(ctx context.Context, work func(*faultClient)) {
 	}
 }
 
-// note takes down how a statement ended.
+// begin takes down that a statement is tried.
+func (c *faultClient) begin(kind string) {
+	if c.since[kind].IsZero() {
+		c.since[kind] = time.Now()
+	}
+}
+
+// note takes down how it ended.
 func (c *faultClient) note(kind string, err error) {
 	if c.ctx.Err() != nil {
 		return // the load is ending
 	}
-	now := time.Now()
 	c.load.mu.Lock()
 	defer c.load.mu.Unlock()
 	s := c.load.mu.seen[c.load.mu.stage][kind]
@@ -190,10 +197,8 @@ func (c *faultClient) note(kind string, err error) {
 		return
 	}
 	s.ok++
-	if before, ok := c.last[kind]; ok && kind != kindConnect {
-		s.pause = max(s.pause, now.Sub(before))
-	}
-	c.last[kind] = now
+	s.pause = max(s.pause, time.Since(c.since[kind]))
+	delete(c.since, kind)
 }
 
 func faultCode(err error) string {
@@ -210,6 +215,7 @@ func faultCode(err error) string {
 // write raises the writer's counter and then expects everybody to know, itself first.
 func (c *faultClient) write(i int) {
 	n := c.load.attempted[i].Add(1)
+	c.begin(kindWrite)
 	_, err := c.conn.Exec(c.ctx, "UPDATE counters SET n = $1 WHERE id = $2", n, i+1)
 	c.note(kindWrite, err)
 	if err != nil {
@@ -224,6 +230,7 @@ func (c *faultClient) write(i int) {
 func (c *faultClient) readPoint(i int) {
 	strict, floor := !c.load.lenient.Load(), c.load.acked[i].Load()
 	var n int64
+	c.begin(kindPoint)
 	err := c.conn.QueryRow(c.ctx, "SELECT n FROM counters WHERE id = $1", i+1).Scan(&n)
 	c.note(kindPoint, err)
 	c.judge(err, fmt.Sprintf("point read of counter %d", i+1), strict, n, floor, c.load.attempted[i].Load())
@@ -236,6 +243,7 @@ func (c *faultClient) readAnalytic() {
 	for i := range faultWriters {
 		floor += c.load.acked[i].Load()
 	}
+	c.begin(kindAnalytic)
 	err := c.conn.QueryRow(c.ctx, countersTotal).Scan(&n)
 	for i := range faultWriters {
 		most += c.load.attempted[i].Load()
@@ -258,6 +266,7 @@ func (c *faultClient) judge(err error, what string, strict bool, n, floor, most 
 
 // readCached asks for what never changes.
 func (c *faultClient) readCached() {
+	c.begin(kindCached)
 	got, err := factsAnswer(c.ctx, c.conn)
 	c.note(kindCached, err)
 	if err == nil && got != c.load.facts {

@@ -2,7 +2,6 @@ package instance_test
 
 import (
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -36,7 +35,7 @@ func classEffects() []effect {
 		try := func(name string, see func(*testing.T, *front) string, apply func(*router.ClassConfig), was, is string) {
 			out = append(out, trial{
 				keys: []string{key + "." + name}, base: base, see: see, steps: []step{{nil, was}, {set(apply), is}},
-			}.effect(key + "." + name))
+			}.effect(key+"."+name))
 		}
 		try("route", seeTarget, func(c *router.ClassConfig) { c.Route = "replica" }, "primary", "replica")
 		try("cache", seeCache, func(c *router.ClassConfig) { c.Cache = false }, "hit", "bypass")
@@ -123,7 +122,9 @@ func lifetime(t *testing.T, conn *pgx.Conn, sql string) string {
 	return "kept"
 }
 
-func selectOn(table string) string { return "/* aioproxy: cache=off */ SELECT name FROM " + table + " WHERE id = 1" }
+func selectOn(table string) string {
+	return "/* aioproxy: cache=off */ SELECT name FROM " + table + " WHERE id = 1"
+}
 
 func seeBlockedRead(t *testing.T, f *front) string { return blocked(t, f, selectOn) }
 
@@ -141,21 +142,16 @@ func blocked(t *testing.T, f *front, on func(table string) string) string {
 func crowd(t *testing.T, f *front, on func(table string) string) string {
 	t.Helper()
 	table, release := hold(t)
-	var first sync.WaitGroup
-	defer first.Wait()
 	defer release()
 	text := unique(on(table))
-	conn := client(t, f)
-	first.Go(func() {
-		if _, err := trySimple(t.Context(), conn, text); err != nil {
-			t.Errorf("%s: %v", text, err)
-		}
-	})
+	first := running(t, client(t, f), text)
 	awaitBlocked(t, text, 1)
 	second := connect(t, f.dsn(keysDB))
 	ctx, stop := contextFor(t, 5*time.Second)
 	defer stop()
 	_, err := trySimple(ctx, second, unique(on("items")))
+	release()
+	require.NoError(t, <-first)
 	return outcome(err)
 }
 

@@ -29,8 +29,8 @@ type step struct {
 	want string
 }
 
-// trial compares what is seen under values of keys. A key that a reload applies is changed on the running aioproxy, so that
-// the table of such keys in package configs is tested as well; for others a second aioproxy is started.
+// trial compares what is seen under values of keys. They are changed by a reload of the running aioproxy. Those that package
+// configs says are live must have their effect then; the others must not, and a second aioproxy is started with them.
 type trial struct {
 	keys  []string
 	base  change // under both values
@@ -54,9 +54,13 @@ func (tr trial) run(t *testing.T, c *testbed.Cluster) {
 		if i > 0 {
 			live = tr.isLive(t, *before, set)
 		}
-		if live {
+		if i > 0 {
 			require.NoError(t, f.Reload())
-		} else {
+		}
+		if i > 0 && !live {
+			tr.expect(t, f, tr.steps[i-1].want) // what needs a restart stays as it was
+		}
+		if !live {
 			f = start(t, c, func(cfg *configs.Config) { (*current.Load())(cfg) })
 		}
 		tr.expect(t, f, s.want)
@@ -106,7 +110,7 @@ func unique(sql string) string { return fmt.Sprintf("/* n%d */ %s", serial.Add(1
 // client connects to keysDB and waits until its names are known.
 func client(t *testing.T, f *front) *pgx.Conn {
 	t.Helper()
-	conn := connect(t, f.dsn(keysDB))
+	conn := connect(t, f.dsn(keysDB)+" application_name=keys_app")
 	known(t, conn, "SELECT name FROM items WHERE id = 1")
 	return conn
 }
@@ -123,6 +127,19 @@ func outcome(err error) string {
 		return "waits"
 	}
 	return err.Error()
+}
+
+// running runs a text beside the test and sends its error. It must have ended when the test ends.
+func running(t *testing.T, conn *pgx.Conn, sql string) <-chan error {
+	t.Helper()
+	var work sync.WaitGroup
+	ended := make(chan error, 1)
+	work.Go(func() {
+		_, err := trySimple(t.Context(), conn, sql)
+		ended <- err
+	})
+	t.Cleanup(work.Wait)
+	return ended
 }
 
 // soon is long for an answer that comes and short for a test that waits for one that does not.
@@ -150,7 +167,7 @@ func login(t *testing.T, dsn string) string {
 }
 
 // holdTables is how many tables there are to be locked; nextHold counts those given away.
-const holdTables = 64
+const holdTables = 96
 
 var nextHold atomic.Int64
 

@@ -31,6 +31,7 @@ type front struct {
 	*instance.Instance
 	host string
 	port int
+	stop func() // begins a graceful stop
 }
 
 // start runs an aioproxy in front of c until the test ends; change adjusts its configuration.
@@ -59,7 +60,7 @@ func start(t *testing.T, c *testbed.Cluster, change func(*configs.Config)) *fron
 	t.Cleanup(func() { stop(); running.Wait() })
 	<-accepting
 	addr := in.Addrs()[0].(*net.TCPAddr)
-	return &front{Instance: in, host: addr.IP.String(), port: addr.Port}
+	return &front{Instance: in, host: addr.IP.String(), port: addr.Port, stop: stop}
 }
 
 // dsn is a connection string for user postgres.

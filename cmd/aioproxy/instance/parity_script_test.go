@@ -16,13 +16,15 @@ import (
 //	SESSION: VERB ARG ... ; VERB ARG ...   messages in one write, or one of the verbs of scriptRun.step
 //	sql: STATEMENT                          on a connection of its own, not part of the comparison
 //	await: QUERY                            until it returns true
+//	connections N                           of the pool; 2 where nothing is said
 //	loose                                   of errors, only severity and SQLSTATE are compared
 //
 // An argument is a word or a text. Texts are written as in Go and joined by +; beside quoted ones there are ~N, N letters x,
 // and $N, the list $1,...,$N.
 type script struct {
-	steps []scriptStep
-	loose bool
+	steps       []scriptStep
+	connections int
+	loose       bool
 }
 
 type scriptStep struct {
@@ -38,7 +40,7 @@ type command struct {
 }
 
 func parseScript(t *testing.T, text string) *script {
-	s := &script{}
+	s := &script{connections: 2}
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		switch {
@@ -46,6 +48,9 @@ func parseScript(t *testing.T, text string) *script {
 			continue
 		case line == "loose":
 			s.loose = true
+			continue
+		case strings.HasPrefix(line, "connections "):
+			s.connections = number(strings.TrimPrefix(line, "connections "))
 			continue
 		}
 		session, rest, ok := strings.Cut(line, ":")

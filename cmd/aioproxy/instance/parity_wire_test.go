@@ -147,7 +147,7 @@ func errorText(body []byte, loose bool) string {
 	}
 	var kept []string
 	for field := range strings.SplitSeq(string(body), "\x00") {
-		if field != "" && strings.Contains("SVC", field[:1]) {
+		if field != "" && strings.IndexByte("SVC", field[0]) >= 0 {
 			kept = append(kept, field)
 		}
 	}
@@ -293,7 +293,7 @@ func (r *scriptRun) cancel(key []byte) { cancelWire(r.t, r.addr, key) }
 func cancelWire(t *testing.T, addr string, key []byte) {
 	conn, err := net.Dial("tcp", addr)
 	require.NoError(t, err)
-	defer conn.Close() //nolint:errcheck // nothing is lost
+	defer conn.Close()
 	packet := binary.BigEndian.AppendUint32(nil, uint32(8+len(key)))
 	packet = binary.BigEndian.AppendUint32(packet, 80877102)
 	_, err = conn.Write(append(packet, key...))

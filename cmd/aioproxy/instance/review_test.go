@@ -232,10 +232,12 @@ func TestNothingIsSaidInTheMiddleOfARow(t *testing.T) {
 	f := start(t, bed, nil)
 	conn, err := net.Dial("tcp", addrOf(f))
 	require.NoError(t, err)
-	defer conn.Close() //nolint:errcheck // nothing is lost
+	defer conn.Close()
 	r := &rawConn{t: t, conn: conn}
-	r.exchange(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersionNumber,
-		Parameters: map[string]string{"user": "postgres", "database": "postgres", "application_name": "review_row"}})
+	r.exchange(&pgproto3.StartupMessage{
+		ProtocolVersion: pgproto3.ProtocolVersionNumber,
+		Parameters:      map[string]string{"user": "postgres", "database": "postgres", "application_name": "review_row"},
+	})
 	const size = 64 << 20
 	out, err := (&pgproto3.Query{String: fmt.Sprintf("SELECT repeat('x', %d)", size)}).Encode(nil)
 	require.NoError(t, err)
@@ -355,3 +357,45 @@ func TestSilentClientDoesNotHoldUpTheStop(t *testing.T) {
 	require.Less(t, time.Since(stopped), 20*time.Second)
 }
 
+// What a session without writes of its own reads from a replica far behind must not be kept for one that has written.
+func TestKeptForSessionsHasTheirWrites(t *testing.T) {
+	t.Parallel()
+	c := ownServers(t, 1)
+	db := sample(t, c, "review_session", itemsSchema)
+	f := start(t, c, func(cfg *configs.Config) {
+		keepAll(cfg)
+		cfg.Router.Consistency = "session"
+	})
+	a, b := connect(t, f.dsn(db)), connect(t, f.dsn(db))
+	const query = "/* aioproxy: route=replica */ SELECT count(*) FROM items"
+	known(t, a, query)
+	until(t, "the replica answers", func() bool {
+		_, h := one(t, b, "/* aioproxy: route=replica, cache=off */ SELECT count(*) FROM items")
+		return h.target == "replica"
+	})
+	require.NoError(t, c.Replicas()[0].Exec(t.Context(), "postgres", "SELECT pg_wal_replay_pause()"))
+	exec(t, a, "INSERT INTO items (id) VALUES (1000)")
+	n, h := one(t, b, query)
+	t.Log("without writes:", n, h)
+	n, h = one(t, a, query)
+	require.Equal(t, "52", n, "%v", h)
+	require.NoError(t, c.Replicas()[0].Exec(t.Context(), "postgres", "SELECT pg_wal_replay_resume()"))
+}
+
+// Custom settings are not listed by the server: a function that sets one keeps its connection.
+func TestCustomSettingOfAFunctionDoesNotLeak(t *testing.T) {
+	t.Parallel()
+	db := sample(t, bed, "review_tenant", `CREATE FUNCTION set_tenant(t text) RETURNS void LANGUAGE plpgsql AS
+$$ BEGIN PERFORM set_config('app.tenant', t, false); END $$;`)
+	f := start(t, bed, nil)
+	a, b := connect(t, f.dsn(db)), connect(t, f.dsn(db))
+	known(t, b, "SELECT set_tenant('')")
+	exec(t, b, "DISCARD ALL")
+	simple(t, a, "SELECT set_tenant('a')")
+	for range 3 {
+		got, _ := one(t, b, "SELECT coalesce(current_setting('app.tenant', true), '')")
+		require.Empty(t, got, "another session")
+		got, _ = one(t, a, "SELECT current_setting('app.tenant', true)")
+		require.Equal(t, "a", got)
+	}
+}

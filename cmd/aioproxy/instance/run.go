@@ -51,7 +51,7 @@ func (in *Instance) Run(ctx context.Context, ready func()) error {
 		err = errors.Join(err, werr)
 	}
 	if in.lookup != nil {
-		in.lookup.Close(closing)
+		err = errors.Join(err, in.lookup.Close(closing))
 	}
 	in.work.Wait()
 	return errors.Join(err, in.store.Close(closing))
@@ -59,9 +59,9 @@ func (in *Instance) Run(ctx context.Context, ready func()) error {
 
 // firstLook waits briefly for the nodes' first answers, so that the first client does not find an unknown cluster.
 func (in *Instance) firstLook(ctx context.Context) {
-	ctx, stop := context.WithTimeout(ctx, 3*time.Second)
+	look, stop := context.WithTimeout(ctx, 3*time.Second)
 	defer stop()
-	if err := in.cluster.WaitChecked(ctx); err != nil && ctx.Err() == nil {
+	if err := in.cluster.WaitChecked(look); err != nil && ctx.Err() == nil {
 		in.log.Warn("nodes not checked yet", zap.Error(err))
 	}
 }
