@@ -196,8 +196,10 @@ func optionSettings(set *backend.Settings, options string) (*backend.Settings, e
 		case strings.HasPrefix(arg, "-c"):
 			pair = arg[2:]
 		default: // an open set
-			return nil, &failure{code: "42601", message: fmt.Sprintf("invalid command-line argument for server process: %s", arg),
-				hint: "aioproxy accepts -c name=value and --name=value in options."}
+			return nil, &failure{
+				code: "42601", message: fmt.Sprintf("invalid command-line argument for server process: %s", arg),
+				hint: "aioproxy accepts -c name=value and --name=value in options.",
+			}
 		}
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok {

@@ -43,7 +43,10 @@ func TestSyntaxErrorVoidsNothing(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _, _ = direct.Exec(context.Background(), "DROP TABLE kept") })
 	conn := connect(t, f.dsn("postgres")+" default_query_exec_mode=simple_protocol")
-	query := func() { _, err := conn.Exec(t.Context(), "SELECT g, count(*) FROM kept GROUP BY g"); require.NoError(t, err) }
+	query := func() {
+		_, err := conn.Exec(t.Context(), "SELECT g, count(*) FROM kept GROUP BY g")
+		require.NoError(t, err)
+	}
 	until(t, "the aggregate is answered from the cache", func() bool { query(); return lastOf(t, conn).cache == "hit" })
 	_, err = conn.Exec(t.Context(), "SELEKT 1")
 	require.Error(t, err)
