@@ -134,8 +134,8 @@ func codesOf(formats []byte) []byte {
 
 // await waits for an equal query that is running. A cancel by the client ends it.
 func (s *Session) await(ctx context.Context, flight *store.Flight) (*store.Entry, store.Status) {
-	ctx, stop := s.waitable(ctx)
-	defer stop()
+	ctx = s.waitable(ctx)
+	defer s.waited()
 	return flight.Wait(ctx)
 }
 

@@ -130,8 +130,8 @@ func (s *Session) held(ctx context.Context) error {
 // acquire leases a connection to a node that may answer the request. A node that turns out to be unreachable is checked,
 // and until it is known what took its place it is tried again, for as long as a primary would be waited for.
 func (s *Session) acquire(ctx context.Context, dec router.Decision) error {
-	ctx, stop := s.waitable(ctx)
-	defer stop()
+	ctx = s.waitable(ctx)
+	defer s.waited()
 	if err := s.enterClass(ctx, dec); err != nil {
 		return err
 	}
@@ -336,16 +336,20 @@ func (s *Session) setBusy(busy bool) {
 	s.mu.Unlock()
 }
 
-// waitable returns a context that a cancel request ends while the session waits for a place or a connection.
-func (s *Session) waitable(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	s.mu.Lock()
-	s.mu.waiting = func() { cancel(errCanceled) }
-	s.mu.Unlock()
-	return ctx, func() {
-		s.mu.Lock()
-		s.mu.waiting = nil
-		s.mu.Unlock()
-		cancel(nil)
+// waitable returns a context that a cancel request ends while the session waits for a place, a position or a connection;
+// call waited when the wait is over. The context serves one wait after the other until one was cancelled.
+func (s *Session) waitable(ctx context.Context) context.Context {
+	if s.waits == nil || s.waits.Err() != nil {
+		s.waits, s.endWaits = context.WithCancelCause(ctx)
 	}
+	s.mu.Lock()
+	s.mu.waiting = s.endWaits
+	s.mu.Unlock()
+	return s.waits
+}
+
+func (s *Session) waited() {
+	s.mu.Lock()
+	s.mu.waiting = nil
+	s.mu.Unlock()
 }

@@ -48,6 +48,7 @@ type ledger struct {
 	skipping bool                      // an extended-protocol error was received; the server ignores everything up to a Sync
 	unsynced bool                      // extended messages were sent and no Sync after them
 	copyIn   bool                      // the server waits for COPY data
+	done     owed                      // what received returns a pointer to, so that nothing is allocated
 	dropped  func(o owed, failed bool) // failed: the server refused it; otherwise it ignores it
 }
 
@@ -99,8 +100,9 @@ func (l *ledger) pop() owed {
 }
 
 // received matches one backend message with the head of the queue and says what to do with it. done is the entry that the
-// message completes, nil if it completes none. Asynchronous messages (notice, notification, parameter status) do not
-// come here. ok is false when the message fits nothing that is owed: the server connection is not to be trusted any more.
+// message completes, nil if it completes none; it is valid until the next call. Asynchronous messages (notice, notification,
+// parameter status) do not come here. ok is false when the message fits nothing that is owed: the server connection is not
+// to be trusted any more.
 func (l *ledger) received(typ byte, txStatus byte) (act action, done *owed, ok bool) {
 	if l.empty() {
 		return forward, nil, false
@@ -116,8 +118,8 @@ func (l *ledger) received(typ byte, txStatus byte) (act action, done *owed, ok b
 			return act, nil, false
 		}
 		l.status, l.copyIn = txStatus, false
-		o := l.pop()
-		return act, &o, true
+		l.done = l.pop()
+		return act, &l.done, true
 	}
 	ends, fits := h.kind.reply(typ)
 	if !fits {
@@ -131,8 +133,8 @@ func (l *ledger) received(typ byte, txStatus byte) (act action, done *owed, ok b
 		l.copyIn = false
 	}
 	if ends {
-		o := l.pop()
-		return act, &o, true
+		l.done = l.pop()
+		return act, &l.done, true
 	}
 	return act, nil, true
 }

@@ -163,3 +163,22 @@ func TestLedgerKeepsItsQueue(t *testing.T) {
 	require.True(t, l.idle())
 	require.Equal(t, byte('I'), l.status)
 }
+
+func TestLedgerAllocatesNothingInTheSteadyState(t *testing.T) {
+	var l ledger
+	l.reset()
+	round := func() {
+		l.sent(owed{kind: owedBind})
+		l.sent(owed{kind: owedExecute})
+		l.sent(owed{kind: owedSync})
+		for _, typ := range []byte("2DCZ") {
+			if _, _, ok := l.received(typ, 'I'); !ok {
+				t.Fatalf("%q was not expected", typ)
+			}
+		}
+	}
+	round()
+	if n := testing.AllocsPerRun(100, round); n != 0 {
+		t.Errorf("%v allocations per round", n)
+	}
+}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +30,11 @@ type Metrics struct {
 	cancels   *prometheus.CounterVec
 	vanished  prometheus.Counter
 	clients   prometheus.Gauge
+
+	series struct {
+		sync.RWMutex
+		byKey map[seriesKey]series
+	}
 }
 
 // NewMetrics registers the metrics.
@@ -62,6 +68,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		clients: prometheus.NewGauge(prometheus.GaugeOpts{Name: "aioproxy_proxy_clients", Help: "Client connections."}),
 	}
+	m.series.byKey = make(map[seriesKey]series)
 	reg.MustRegister(m.durations, m.pins, m.vanished, m.clients)
 	return m
 }
@@ -126,11 +133,7 @@ func (s *Session) measure() {
 	if l.code != "" {
 		status = "error"
 	}
-	m := s.p.metrics
-	class := l.class.String()
-	m.queries.WithLabelValues(class, l.target, status).Add(float64(len(s.req.facts)))
-	m.durations.WithLabelValues(class, l.target).Observe(elapsed.Seconds())
-	m.decisions.WithLabelValues(class, l.target, l.reason.String()).Inc()
+	s.p.metrics.request(l, status, len(s.req.facts))
 	if s.decided.Read && l.code == "" && l.reason != router.Held && len(s.req.facts) == 1 {
 		s.p.router.Observe(s.req.facts[0].Fingerprint, l.class, elapsed-l.wait, l.rows)
 	}
@@ -140,11 +143,44 @@ func (s *Session) measure() {
 func (s *Session) measureHit(e *store.Entry) {
 	s.last.elapsed = time.Since(s.started)
 	s.last.rows = e.RowCount
-	m := s.p.metrics
-	class := s.last.class.String()
-	m.queries.WithLabelValues(class, "cache", "ok").Inc()
-	m.durations.WithLabelValues(class, "cache").Observe(s.last.elapsed.Seconds())
-	m.decisions.WithLabelValues(class, "cache", s.last.reason.String()).Inc()
+	s.p.metrics.request(&s.last, "ok", 1)
+}
+
+// series are the counters of one kind of request, looked up once.
+type series struct {
+	queries  prometheus.Counter
+	duration prometheus.Observer
+	decision prometheus.Counter
+}
+
+// seriesKey is a kind of request: all of it from closed sets, so that the map of series is bounded.
+type seriesKey struct {
+	class  router.Class
+	target string
+	reason router.Reason
+	status string
+}
+
+// request counts a request of n statements that is over.
+func (m *Metrics) request(l *lastStatement, status string, n int) {
+	key := seriesKey{l.class, l.target, l.reason, status}
+	m.series.RLock()
+	c, ok := m.series.byKey[key]
+	m.series.RUnlock()
+	if !ok {
+		class := l.class.String()
+		c = series{
+			queries:  m.queries.WithLabelValues(class, l.target, status),
+			duration: m.durations.WithLabelValues(class, l.target),
+			decision: m.decisions.WithLabelValues(class, l.target, l.reason.String()),
+		}
+		m.series.Lock()
+		m.series.byKey[key] = c
+		m.series.Unlock()
+	}
+	c.queries.Add(float64(n))
+	c.duration.Observe(l.elapsed.Seconds())
+	c.decision.Inc()
 }
 
 func (p *Proxy) address(s *Session) zap.Field { return zap.Stringer("client", s.wire.RemoteAddr()) }

@@ -92,7 +92,7 @@ func (p *Proxy) cancel(ctx context.Context, pid uint32, key []byte) {
 		ticket = s.mu.conn.Ticket()
 	}
 	if s.mu.waiting != nil {
-		s.mu.waiting()
+		s.mu.waiting(errCanceled)
 	}
 	s.mu.Unlock()
 	err := p.pools.Cancel(ctx, ticket)
@@ -113,7 +113,7 @@ func (s *Session) force() {
 		_ = s.mu.conn.Wire.Close()
 	}
 	if s.mu.waiting != nil {
-		s.mu.waiting()
+		s.mu.waiting(errCanceled)
 	}
 	s.mu.Unlock()
 	s.wake(wakeShutdown)

@@ -76,12 +76,15 @@ type Session struct {
 	last    lastStatement
 	started time.Time
 
+	waits    context.Context // see waitable
+	endWaits context.CancelCauseFunc
+
 	wakes atomic.Uint32
 	mu    struct {
 		sync.Mutex
 		conn    *backend.Conn
-		busy    bool               // a statement of this session runs on conn
-		waiting context.CancelFunc // ends a wait for a connection or a position
+		busy    bool                    // a statement of this session runs on conn
+		waiting context.CancelCauseFunc // ends a wait for a connection or a position
 		state   sessionState
 		since   int64 // when state began, in ticks of the watcher
 	}
@@ -139,6 +142,14 @@ func (s *Session) handle(ctx context.Context) error {
 	default:
 		err = s.dispatch(ctx)
 	}
+	if err == nil {
+		return nil
+	}
+	return s.failed(err)
+}
+
+// failed answers a request that reached no server; any other error ends the session.
+func (s *Session) failed(err error) error {
 	var f *failure
 	if errors.As(err, &f) && s.conn == nil && !f.final {
 		return s.refuse(f)
@@ -215,6 +226,9 @@ func (s *Session) end(err error) {
 		s.log.Debug("session ended", zap.Error(err))
 	}
 	s.abandon()
+	if s.endWaits != nil {
+		s.endWaits(nil)
+	}
 	_ = s.wire.Close()
 }
 

@@ -185,7 +185,7 @@ func hold(t *testing.T) (table string, release func()) {
 // awaitBlocked returns when n statements with the text wait for a lock on the primary.
 func awaitBlocked(t *testing.T, text string, n int) {
 	t.Helper()
-	awaitTrue(t, connect(t, bed.Primary().DSN("postgres")), `SELECT count(*) = $2 FROM pg_stat_activity
+	awaitTrue(t, connect(t, bed.Primary().DSN("postgres")), `SELECT count(*) >= $2 FROM pg_stat_activity
 		WHERE wait_event_type = 'Lock' AND pid <> pg_backend_pid() AND starts_with(query, $1)`, text, n)
 }
 
