@@ -89,8 +89,8 @@ func (s *Session) forgetSequences() {
 	if !stranger {
 		return
 	}
-	for _, n := range s.req.names {
-		if n != nil && n.Pins == "sequence" {
+	for i, f := range s.req.facts {
+		if pinsOf(f, s.req.names[i]) == "sequence" {
 			s.led.sent(owed{kind: owedQuery, action: swallow})
 			s.out = pgwire.AppendQuery(s.out, "DISCARD SEQUENCES")
 			s.conn.Unnamed = 0

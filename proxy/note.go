@@ -20,7 +20,7 @@ func (s *Session) note() {
 			s.noteStatement(&f.Statements[j], f)
 		}
 		s.noteCode(f, n)
-		s.notePins(n)
+		s.notePins(f, n)
 		if f != unknownStatement {
 			s.changes(s.p.policy.Invalidates(f, n, s.database)...)
 		} else {
@@ -121,11 +121,8 @@ func largeObject(call []byte) bool {
 	return false
 }
 
-func (s *Session) notePins(n *catalog.Resolution) {
-	if n == nil {
-		return
-	}
-	switch n.Pins {
+func (s *Session) notePins(f *parser.Facts, n *catalog.Resolution) {
+	switch pinsOf(f, n) {
 	case "advisory_lock":
 		s.effects |= effSuspect
 	case "setseed":
@@ -133,6 +130,26 @@ func (s *Session) notePins(n *catalog.Resolution) {
 	case "sequence":
 		s.setPin(pinSequence)
 	}
+}
+
+// pinsOf is catalog.Resolution.Pins. While the catalog is not known, a function by such a name is taken for the built-in one.
+func pinsOf(f *parser.Facts, n *catalog.Resolution) string {
+	if n != nil {
+		return n.Pins
+	}
+	for i := range f.Statements {
+		for _, name := range f.Statements[i].Functions {
+			switch {
+			case name.Name == "currval", name.Name == "lastval":
+				return "sequence"
+			case name.Name == "setseed":
+				return "setseed"
+			case strings.HasPrefix(name.Name, "pg_advisory_"), strings.HasPrefix(name.Name, "pg_try_advisory_"):
+				return "advisory_lock"
+			}
+		}
+	}
+	return ""
 }
 
 // noteSetConfig recognises direct calls of set_config, whose effect the server lists or whose name the text tells, and of

@@ -296,6 +296,9 @@ func (s *Session) failedStatement(raw []byte) error {
 			s.asked.code = string(code)
 			return nil
 		}
+		if s.retry.discarding && head.kind == owedQuery {
+			return errRetry // the settings were not taken, for a reason that another node does not have
+		}
 		return s.ownFailure(&head, raw, string(code))
 	}
 	return nil
