@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/aioproxy/aioproxy/parser"
 	"github.com/aioproxy/aioproxy/proxy/backend"
 	"github.com/aioproxy/aioproxy/router"
 	"github.com/aioproxy/aioproxy/router/cluster"
@@ -65,7 +66,8 @@ func (s *Session) dispatch(ctx context.Context) error {
 // attempts runs the request, and again elsewhere where that is possible and allowed.
 func (s *Session) attempts(ctx context.Context, dec router.Decision) error {
 	s.renamed = s.renamed[:0]
-	s.retry = retryState{allowed: dec.Read && s.req.complete && s.req.boundary() != 'H'}
+	again := dec.Read || s.onlyBegins()
+	s.retry = retryState{allowed: again && s.req.complete && s.req.boundary() != 'H'}
 	for {
 		s.retry.attempts++
 		s.retry.discarding, s.retry.code = false, ""
@@ -81,6 +83,17 @@ func (s *Session) attempts(ctx context.Context, dec router.Decision) error {
 		}
 		dec = s.again(dec, err == nil)
 	}
+}
+
+// onlyBegins reports whether the request does nothing but begin a transaction: where the connection is lost, so is that
+// transaction, and it may begin elsewhere.
+func (s *Session) onlyBegins() bool {
+	for _, f := range s.req.facts {
+		if st := f.Single(); st == nil || st.Kind != parser.Begin {
+			return false
+		}
+	}
+	return len(s.req.facts) > 0
 }
 
 // again gives up the node that failed and says where the next attempt goes.

@@ -306,7 +306,8 @@ func (s *Session) failedStatement(raw []byte) error {
 
 // fatal handles the end of the server connection, announced by the server.
 func (s *Session) fatal(raw []byte, code string) error {
-	s.stopRecording() // of a second attempt too: it would follow the rows of this one
+	s.stopRecording()                    // of a second attempt too: it would follow the rows of this one
+	s.p.pools.Suspect(s.conn.Key().Node) // who ended this one may have ended others
 	if s.mayRetry(code) {
 		return errRetry
 	}

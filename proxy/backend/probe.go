@@ -8,7 +8,7 @@ import (
 
 // checkAfter is how long a connection may be idle and still be lent unseen. A busy pool stays below it and saves the
 // system call (0.3 us); no server restarts that quickly.
-const checkAfter = 10 * time.Millisecond
+const checkAfter = time.Millisecond
 
 // usable looks at a connection that was not in use just now: its server may have closed it, and a statement sent to a
 // dead connection cannot always be sent again. What dies between the look and the statement is the session's to

@@ -163,6 +163,11 @@ func TestServerBackendTerminated(t *testing.T) {
 	used := time.Now() // a connection used a moment ago is lent unseen; see checkAfter in package backend
 	require.Eventually(t, func() bool { return time.Since(used) > 20*time.Millisecond }, parityTimeout, 5*time.Millisecond)
 	exec(t, conn, "SELECT 'goes on'")
+	for range 5 { // however little time has passed, a transaction can begin
+		exec(t, conn, "SELECT 'terminate begin'")
+		kill("terminate begin")
+		exec(t, conn, "BEGIN", "SELECT 1", "COMMIT")
+	}
 
 	w := openWire(t, addrOf(f), "postgres")
 	w.query("BEGIN; SELECT 'terminate leased'")
