@@ -318,8 +318,30 @@ func (s *Session) fatal(raw []byte, code string) error {
 	return errGone
 }
 
+// hear takes what the server said before its connection ended: writing may fail before it was read.
+func (s *Session) hear() error {
+	s.deaf = true
+	defer func() { s.deaf = false }()
+	for {
+		if more, err := s.conn.Reader.TryFill(); err != nil || !more {
+			return nil // there is nothing else to know about the end
+		}
+		if err := s.answers(); err != nil {
+			return err
+		}
+		if err := s.flushAnswers(); err != nil {
+			return err
+		}
+	}
+}
+
 // lost handles the end of the server connection without a word.
 func (s *Session) lost(err error) error {
+	if !s.deaf {
+		if err := s.hear(); err != nil {
+			return err
+		}
+	}
 	node := s.conn.Key().Node
 	s.p.cluster.Suspect(node)
 	s.p.pools.Suspect(node)
@@ -356,9 +378,11 @@ func (s *Session) confused(typ byte) error {
 	}
 }
 
-// irreplaceable reports whether the session's place is on this server connection: its transaction, or what pins it. It
-// must not go on without that as if nothing had happened.
-func (s *Session) irreplaceable() bool { return s.led.status != 'I' || s.pin != notPinned }
+// irreplaceable reports whether the session's place is on this server connection: its transaction, what pins it, or a request
+// of which more is to come. It must not go on without that as if nothing had happened.
+func (s *Session) irreplaceable() bool {
+	return s.led.status != 'I' || s.pin != notPinned || s.led.copyIn || s.led.unsynced
+}
 
 // midMessage reports whether the client has the beginning of a message only: whatever came next would be taken for its rest.
 func (s *Session) midMessage() bool { return s.partial.left > 0 && s.partial.action == forward }

@@ -59,6 +59,7 @@ type Session struct {
 	cout     []byte // towards the client, where its bytes do not lie together in the server's buffer
 	pend     []byte // towards the client: a run of the server's buffer, not yet written
 	partial  partialFrame
+	deaf     bool // the end of the server connection is being looked into
 	ran      bool // a statement of this request was completed
 	fromIdle bool // this request began outside a transaction
 	wrote    bool // something of the answer to this request went to the client
