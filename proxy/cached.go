@@ -239,8 +239,13 @@ func (s *Session) invalidate() {
 	}
 }
 
-// nothingRan takes back what the request was thought to change.
-func (s *Session) nothingRan() {
+// misspelt takes back what a text was thought to change that PostgreSQL's parser refused: the whole of a text is parsed before
+// any of it is carried out (exec_simple_query). Our parser has to say the same, because a procedure that has committed may
+// raise the same SQLSTATE.
+func (s *Session) misspelt() {
+	if !s.fromIdle || s.ran || len(s.req.facts) != 1 || s.req.facts[0].Reason != parser.ReasonSyntax {
+		return
+	}
 	clear(s.written)
 	s.written, s.ddl = s.written[:0], false
 }

@@ -23,7 +23,6 @@ type lastStatement struct {
 	cacheReason cachepolicy.Reason
 	tier        string
 	code        string // SQLSTATE of its error
-	retries     int
 	rows        int64
 	wait        time.Duration
 	elapsed     time.Duration
@@ -55,7 +54,6 @@ func (l *lastStatement) source(r cluster.Reason) {
 }
 
 func (l *lastStatement) retried(code string) {
-	l.retries++
 	l.why = "retried"
 	if code != "" {
 		l.why = "retried after " + code

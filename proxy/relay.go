@@ -229,7 +229,6 @@ func (s *Session) message(typ byte, raw []byte) error {
 // completed notes what a finished request means for our books.
 func (s *Session) completed(o *owed) {
 	if o.kind == owedParse && o.now != nil {
-		o.now.checked = true
 		s.accepted(o.now)
 	}
 }
@@ -287,8 +286,8 @@ func (s *Session) failedStatement(raw []byte) error {
 	switch head.action {
 	case forward, synthesise:
 		s.last.error(string(code))
-		if string(code) == codeSyntaxError && head.kind == owedQuery && s.fromIdle && !s.ran {
-			s.nothingRan() // the whole text is parsed before any of it is carried out (exec_simple_query)
+		if string(code) == codeSyntaxError && head.kind == owedQuery {
+			s.misspelt()
 		}
 		s.emit(s.rename(raw, &head, string(code)))
 	case swallow:

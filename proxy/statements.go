@@ -114,10 +114,9 @@ func (in *interned) forget(key string) {
 
 // prepared is what one name of one session means.
 type prepared struct {
-	stmt    *statement
-	parsed  uint64 // the server's schema generation when the client sent Parse; an older preparation on a server is made anew
-	onlyOn  string // the name on the server connection that alone has it (a text too long to keep); empty otherwise
-	checked bool   // a server has accepted this Parse
+	stmt   *statement
+	parsed uint64 // the server's schema generation when the client sent Parse; an older preparation on a server is made anew
+	onlyOn string // the name on the server connection that alone has it (a text too long to keep); empty otherwise
 }
 
 // names is the statement name space of one session, as PostgreSQL keeps it per backend.

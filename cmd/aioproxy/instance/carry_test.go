@@ -56,8 +56,20 @@ func TestSyntaxErrorVoidsNothing(t *testing.T) {
 	require.Error(t, err, "refused as a whole")
 	query()
 	assert.Equal(t, "hit", lastOf(t, conn).cache)
-	_, err = conn.Exec(t.Context(), "DO $$ BEGIN INSERT INTO kept VALUES (1, 1); END $$")
+	writer := connect(t, f.dsn("postgres")+" default_query_exec_mode=simple_protocol")
+	_, err = writer.Exec(t.Context(), "DO $$ BEGIN INSERT INTO kept VALUES (1, 1); END $$")
 	require.NoError(t, err)
 	query()
 	assert.NotEqual(t, "hit", lastOf(t, conn).cache)
+
+	_, err = direct.Exec(t.Context(), `CREATE OR REPLACE PROCEDURE commits_and_fails() LANGUAGE plpgsql AS
+		$$ BEGIN INSERT INTO kept VALUES (1, 1); COMMIT; EXECUTE 'SELEKT 1'; END $$`)
+	require.NoError(t, err)
+	t.Cleanup(func() { _, _ = direct.Exec(context.Background(), "DROP PROCEDURE commits_and_fails()") })
+	until(t, "the aggregate is kept again", func() bool { query(); return lastOf(t, conn).cache == "hit" })
+	caller := connect(t, f.dsn("postgres")+" default_query_exec_mode=simple_protocol") // it is pinned afterwards and reads no cache
+	_, err = caller.Exec(t.Context(), "CALL commits_and_fails()")
+	require.ErrorContains(t, err, "42601")
+	query()
+	assert.NotEqual(t, "hit", lastOf(t, conn).cache, "a part of it was committed")
 }
