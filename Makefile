@@ -3,11 +3,11 @@
 GO      ?= go
 GOBIN   := $(shell $(GO) env GOPATH)/bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-LDFLAGS := -X main.version=$(VERSION)
+LDFLAGS := -X github.com/aioproxy/aioproxy/cmd/aioproxy/build.Version=$(VERSION)
 BINARY  := bin/aioproxy
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check build test test-only lint fmt deps clean
+.PHONY: help demo demo-check build test test-only parity parity-ci parity-build bench lint fmt deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,24 @@ test: deps test-only ## everything, against real servers that the tests start th
 
 test-only:
 	$(GO) test -race -p 2 -count=1 -timeout 20m ./...
+
+PARITY_FILES ?=
+PARITY_COMPOSE ?= 10m
+
+parity: deps build parity-build ## PostgreSQL's own suites, directly and through the proxy; writes docs/COMPATIBILITY.md. PARITY_FILES=a,b: only these
+	bin/parity-suites $(if $(PARITY_FILES),--files $(PARITY_FILES),--doc docs/COMPATIBILITY.md --compose $(PARITY_COMPOSE))
+
+parity-ci: deps build parity-build ## the part of it that fits continuous integration
+	bin/parity-suites --ci
+
+parity-build:
+	$(GO) build -p 2 -o bin/parity-suites ./bench/parity
+
+BENCH ?=
+
+bench: deps build ## aioproxy beside PgBouncer and Pgpool-II; BENCH='--rows TPC-B --rounds 5' chooses, see BENCH=--help
+	.ci/install-bench
+	$(GO) run ./bench/compare $(BENCH)
 
 lint: ## golangci-lint, with the import walls of the design
 	.ci/install-lint

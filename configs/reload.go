@@ -12,7 +12,7 @@ var liveKeys = []string{
 	"consistency", "classes", "rules", "shape", "experience.slow", "experience.fast", "experience.calls",
 	"max_replica_lag", "replica_wait",
 	"pool",
-	"max_clients", "login_timeout", "shutdown_timeout",
+	"max_clients", "login_timeout", "shutdown_timeout", "admin_users", "stats_users",
 	"log.level",
 }
 

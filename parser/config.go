@@ -10,7 +10,7 @@ import (
 type Config struct {
 	MaxEntries   int             `yaml:"max_entries"`   // texts, and as many forms without literals
 	MaxBytes     configsize.Size `yaml:"max_memory"`    // for texts and facts together
-	MaxTextBytes configsize.Size `yaml:"max_statement"` // longer texts are not parsed: primary, uncached
+	MaxTextBytes configsize.Size `yaml:"max_statement"` // longer texts are not parsed, unless they are long by lists of literals: primary, uncached
 }
 
 // DefaultConfig returns the documented defaults.

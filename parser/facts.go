@@ -112,6 +112,16 @@ type Transaction struct {
 	Chain        bool // AND CHAIN
 }
 
+// Relogin says what DDL means for connections: PostgreSQL looks at some properties of roles and databases only when somebody
+// connects, and does some things to a database only when nobody else is connected to it.
+type Relogin struct {
+	Roles     []string // a login as one of these may come out otherwise from now on
+	AnyRole   bool     // the same for every role: ALTER ROLE ALL, CURRENT_USER
+	Databases []string // and to one of these
+	Settings  bool     // what their sessions start out with is another thing, not just who may connect
+	Vacates   []string // databases that no other session may be connected to
+}
+
 // Statement is what one statement of a text is.
 type Statement struct {
 	Kind      Kind
@@ -129,6 +139,7 @@ type Statement struct {
 	Setting   *Setting     // for Set, Reset, Show
 	Configs   []ConfigCall // calls of set_config
 	Tx        *Transaction // for Begin, Commit, Rollback and the transaction forms of Set
+	Relogin   *Relogin     // for DDL about roles and databases
 	Inner     *Statement   // for Explain, Prepare, Declare, CopyTo of a query; its relations and functions are repeated in the outer one
 }
 

@@ -88,7 +88,7 @@ func (m *Memo) Stats() Stats {
 func (m *Memo) miss(hash uint64, sql []byte) *Facts {
 	switch {
 	case len(sql) > m.maxText:
-		return m.opaque(sql, ReasonTooLong)
+		return m.long(sql)
 	case bytes.IndexByte(sql, 0) >= 0:
 		return m.opaque(sql, ReasonNUL)
 	}
@@ -115,6 +115,31 @@ func (m *Memo) miss(hash uint64, sql []byte) *Facts {
 		m.shared.put(m.shared.hash(key), string(key), f)
 	}
 	return f
+}
+
+// long collapses a text. What it is called by in the memo is the short text.
+func (m *Memo) long(sql []byte) *Facts {
+	c := m.Collapser(0)
+	c.Write(sql)
+	if f := m.Collapsed(c); f != nil {
+		return f
+	}
+	return m.opaque(sql, ReasonTooLong)
+}
+
+// Collapser returns one for a text, of which the session that sends it reads as l says.
+func (m *Memo) Collapser(l Lexing) *Collapser { return newCollapser(l, m.maxText) }
+
+// Collapsed returns the facts of a text that was written to c to its end, or nil if it is not understood.
+func (m *Memo) Collapsed(c *Collapser) *Facts {
+	short, ok := c.text()
+	if !ok || len(short) > m.maxText {
+		return nil
+	}
+	if f := m.Facts(short); !f.Opaque() && shareable(f) {
+		return f
+	}
+	return nil
 }
 
 // keepIfSeenAgain keeps texts that come back under their own name, and keeps those that come once, because their literals

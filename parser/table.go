@@ -143,6 +143,9 @@ func statementSize(s *Statement) int {
 			size += 16 + len(v)
 		}
 	}
+	if s.Relogin != nil {
+		size += 128
+	}
 	if s.Inner != nil {
 		size += statementSize(s.Inner)
 	}

@@ -93,13 +93,13 @@ func (s *Session) unitStep(u *unit, f *frame, after int) (step int, ok bool) {
 // result to be recorded, if it may be kept.
 func (s *Session) fromCache(ctx context.Context, dec router.Decision) (done bool, err error) {
 	u, ok := s.unit()
-	if !ok {
+	if !ok || s.outdated() {
 		return false, nil
 	}
 	verdict := s.p.policy.Judge(s.cacheInput(&u, dec))
 	s.last.cacheReason = verdict.Reason
 	s.p.metrics.verdict(verdict.Reason)
-	if verdict.Mode == cachepolicy.Bypass || !dec.Read {
+	if verdict.Mode == cachepolicy.Bypass || !dec.Read || !s.cacheable() {
 		return false, nil
 	}
 	e, status := s.p.store.Get(ctx, verdict.Key, verdict.Tables)
@@ -200,7 +200,7 @@ func (s *Session) serveFrame(out []byte, e *store.Entry, f *frame) []byte {
 	switch f.typ {
 	case 'P':
 		name, _, _ := pgwire.CString(body)
-		s.names.set(string(name), &prepared{stmt: f.stmt, parsed: s.p.generation.Load()})
+		s.names.set(string(name), s.believed(f.stmt))
 		return pgwire.AppendParseComplete(out)
 	case 'B':
 		return pgwire.AppendBindComplete(out)
@@ -229,6 +229,11 @@ func (s *Session) invalidate() {
 		s.p.generation.Add(1)
 		s.p.catalog.Invalidate(s.database)
 		s.p.welcomes.forget()
+		for _, r := range s.relogins {
+			s.p.relogin(r)
+			s.written = append(s.written, reloginTables(r)...)
+		}
+		s.relogins = nil
 		s.p.proven.forget()
 		s.written = append(s.written, cachepolicy.Table{Database: s.database, Rel: cachepolicy.SchemaRel})
 	}
@@ -247,7 +252,7 @@ func (s *Session) misspelt() {
 		return
 	}
 	clear(s.written)
-	s.written, s.ddl = s.written[:0], false
+	s.written, s.ddl, s.relogins = s.written[:0], false, nil
 }
 
 // beforeReady runs when a transaction is over on the server and the client has not heard of it.

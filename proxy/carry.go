@@ -6,6 +6,7 @@ import (
 
 	"github.com/aioproxy/aioproxy/proxy/backend"
 	"github.com/aioproxy/aioproxy/proxy/pgwire"
+	"github.com/aioproxy/aioproxy/router"
 )
 
 // prepareServer puts the change of settings in front that makes the server connection the session's.
@@ -84,19 +85,47 @@ func (p *proven) forget() {
 // forgetSequences keeps currval and lastval from telling what another session got from nextval: they fail as in a session
 // that has not called it, and from then on the connection is kept.
 func (s *Session) forgetSequences() {
-	stranger := s.stranger
-	s.stranger = false
-	if !stranger {
-		return
+	if !s.stranger || s.led.status == 'E' || s.led.unsynced {
+		return // a failed transaction answers nothing; among messages without a Sync a Query would end what they began
 	}
-	for i, f := range s.req.facts {
-		if pinsOf(f, s.req.names[i]) == "sequence" {
-			s.led.sent(owed{kind: owedQuery, action: swallow})
-			s.out = pgwire.AppendQuery(s.out, "DISCARD SEQUENCES")
-			s.conn.Unnamed = 0
-			return
+	// Behind what it advanced itself a session's question could not be kept apart from what others did; so before that.
+	advances := s.advances()
+	if s.asksSequence() || (advances || s.advancesUnseen()) && s.target == router.Primary && s.p.currvals.has(s) {
+		s.takeSequences()
+		s.led.sent(owed{kind: owedQuery, action: swallow})
+		s.out = pgwire.AppendQuery(s.out, "DISCARD SEQUENCES")
+		s.conn.Unnamed = 0
+	} else if advances {
+		s.takeSequences()
+	}
+}
+
+// takeSequences: what currval and lastval tell on the connection is this session's from now on.
+func (s *Session) takeSequences() { s.stranger, s.conn.Lessee = false, s.tenant.ID }
+
+// advancesUnseen reports whether a sequence may be advanced that the request's text does not tell of: by the default of a
+// column that is updated, a trigger, a view.
+func (s *Session) advancesUnseen() bool {
+	if s.decided.Read {
+		return false
+	}
+	for _, f := range s.req.facts {
+		for i := range f.Statements {
+			if st := &f.Statements[i]; len(st.Reads) > 0 || len(st.Writes) > 0 {
+				return true
+			}
 		}
 	}
+	return false
+}
+
+func (s *Session) asksSequence() bool {
+	for i, f := range s.req.facts {
+		if pinsOf(f, s.req.names[i]) == "sequence" {
+			return true
+		}
+	}
+	return false
 }
 
 // privileged settings decide as whom a statement runs.
@@ -108,6 +137,14 @@ func privileged(set *backend.Settings) bool {
 
 // ownFailure handles an error that the server raised about a statement of ours.
 func (s *Session) ownFailure(head *owed, raw []byte, code string) error {
+	if s.ownRefused(head, raw) {
+		return nil
+	}
+	if head.begin {
+		body := append([]byte(nil), raw[pgwire.HeaderSize:]...)
+		s.release(false) // what follows was ignored
+		return &failure{code: code, body: body, message: "the transaction could not begin"}
+	}
 	if head.kind != owedQuery {
 		// An injected Parse: its error is the answer to the Bind that needed it.
 		s.last.error(code)

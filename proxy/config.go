@@ -13,6 +13,9 @@ type Config struct {
 	MaxClients      int           `yaml:"max_clients"`      // client connections at a time
 	LoginTimeout    time.Duration `yaml:"login_timeout"`    // from accept to the end of authentication
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"` // how long running transactions may take at a stop
+	DeferredBegin   bool          `yaml:"deferred_begin"`   // send BEGIN together with the first statement of its transaction
+	AdminUsers      []string      `yaml:"admin_users"`      // who may do everything on the console
+	StatsUsers      []string      `yaml:"stats_users"`      // who may look around there
 	TLS             TLSConfig     `yaml:"tls"`
 	Control         ControlConfig `yaml:"control"`
 }
@@ -40,6 +43,7 @@ func DefaultConfig() Config {
 		MaxClients:      10000,
 		LoginTimeout:    time.Minute,
 		ShutdownTimeout: 30 * time.Second,
+		DeferredBegin:   true,
 		TLS:             TLSConfig{Mode: "prefer"},
 		Control:         ControlConfig{User: "postgres", Database: "postgres", SSLMode: "prefer"},
 	}

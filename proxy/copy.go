@@ -8,7 +8,7 @@ import (
 )
 
 // copyIn forwards COPY data until the client ends it or the server does not want it any more.
-func (s *Session) copyIn(context.Context) error {
+func (s *Session) copyIn(ctx context.Context) error {
 	s.client.Discard(len(s.req.raw)) // the request itself is done with
 	s.req.raw = nil
 	for s.led.copyIn {
@@ -21,11 +21,11 @@ func (s *Session) copyIn(context.Context) error {
 				return err
 			}
 			s.client.Discard(run)
-			if err := s.passOn(left); err != nil {
+			if err := s.passOn(ctx, left); err != nil {
 				return err
 			}
 		case last == 'X':
-			return errTerminate
+			return s.terminateCopy()
 		}
 		if last == 'c' || last == 'f' {
 			s.led.copyIn = false
@@ -35,7 +35,7 @@ func (s *Session) copyIn(context.Context) error {
 			if err := s.drain(); err != nil {
 				return err
 			}
-			if err := s.fillCopy(); err != nil {
+			if err := s.fillCopy(ctx); err != nil {
 				return err
 			}
 		}
@@ -43,8 +43,26 @@ func (s *Session) copyIn(context.Context) error {
 	return nil
 }
 
+// terminateCopy passes on a good-bye that comes among the data. PostgreSQL has something to say about that.
+func (s *Session) terminateCopy() error {
+	if err := s.conn.Wire.Write(pgwire.AppendTerminate(nil)); err != nil {
+		return errTerminate
+	}
+	for {
+		if err := s.answers(); err != nil {
+			return err
+		}
+		if err := s.flushAnswers(); err != nil {
+			return err
+		}
+		if err := s.conn.Reader.Fill(); err != nil && !errors.Is(err, pgwire.ErrWoken) {
+			return errTerminate
+		}
+	}
+}
+
 // fillCopy parks until the client sends more data or the server does not want any: the watcher looks at it meanwhile.
-func (s *Session) fillCopy() error {
+func (s *Session) fillCopy(ctx context.Context) error {
 	s.waitFor(stateClient)
 	defer s.waitFor(stateServer)
 	for s.led.copyIn {
@@ -52,7 +70,7 @@ func (s *Session) fillCopy() error {
 		if !errors.Is(err, pgwire.ErrWoken) {
 			return err
 		}
-		if err := s.woken(); err != nil {
+		if err := s.woken(ctx); err != nil {
 			return err
 		}
 	}

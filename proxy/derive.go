@@ -18,6 +18,7 @@ type derived struct {
 	application  string
 	readOnly     string        // default_transaction_read_only as set; empty for the server's default
 	serializable bool          // default_transaction_isolation as set
+	idleTimeout  bool          // idle_session_timeout is set: the server shall see the session's pauses
 	lexing       parser.Lexing // how PostgreSQL reads the session's texts
 	digests      [3]settingsDigest
 	overlay      overlay // the last one made
@@ -46,6 +47,7 @@ func (s *Session) setSettings(set *backend.Settings) {
 		return
 	}
 	s.settings = set
+	s.shown.Store(set)
 	d := derived{}
 	get := func(name string) string {
 		v, _ := set.Get(name)
@@ -64,6 +66,8 @@ func (s *Session) setSettings(set *backend.Settings) {
 		isolation = s.defaults.isolation
 	}
 	d.serializable = strings.EqualFold(isolation, "serializable")
+	idle := get("idle_session_timeout")
+	d.idleTimeout = idle != "" && idle != "0"
 	d.digests = digestsOf(set)
 	d.lexing = lexingOf(get("standard_conforming_strings"), get("client_encoding"))
 	s.derived = d
@@ -87,6 +91,19 @@ func lexingOf(conforming, encoding string) parser.Lexing {
 		l |= parser.UnsafeEncoding
 	}
 	return l
+}
+
+// lexing is how the server reads what the session sends next. What the open transaction has set, its server has reported.
+func (s *Session) lexing() parser.Lexing {
+	if s.conn == nil {
+		return s.derived.lexing
+	}
+	conforming, _ := s.conn.Status.Get("standard_conforming_strings")
+	encoding, _ := s.conn.Status.Get("client_encoding")
+	if conforming == "on" && (encoding == "UTF8" || encoding == "SQL_ASCII") {
+		return s.derived.lexing
+	}
+	return s.derived.lexing | lexingOf(conforming, encoding)
 }
 
 // digestsOf hashes every setting but those that cannot change what a query returns. A result read under one consistency
@@ -136,7 +153,7 @@ func (s *Session) readOnly() bool {
 // those of its class that the session has not chosen itself.
 func (s *Session) wanted(dec router.Decision) *backend.Settings {
 	p := &dec.Policy
-	if len(p.Settings) == 0 && p.QueryTimeout == 0 || !s.atWork() {
+	if len(p.Settings) == 0 && p.QueryTimeout == 0 || s.begun.active || !s.atWork() {
 		return s.settings
 	}
 	o := &s.derived.overlay

@@ -26,12 +26,13 @@ type retryState struct {
 	discarding bool
 	code       string
 	attempts   int
+	begin      bool // only as long as a BEGIN that was put off is not answered
 }
 
 // mayRetry reports whether an error with this SQLSTATE (empty for a lost connection) is a reason to run the request on
 // another node: it only reads, and the client has seen nothing of the answer.
 func (s *Session) mayRetry(code string) bool {
-	if !s.retry.allowed || s.wrote || s.retry.attempts >= maxAttempts {
+	if !s.retry.allowed || s.wrote || s.retry.attempts >= maxAttempts || s.retry.begin && !s.awaitsBegin() {
 		return false
 	}
 	switch code {
@@ -46,14 +47,11 @@ func (s *Session) mayRetry(code string) bool {
 
 // dispatch decides about a request of a session that holds no server connection, and carries it out.
 func (s *Session) dispatch(ctx context.Context) error {
-	in := router.Input{
-		Facts: s.req.facts, Names: s.req.names, Override: s.derived.override, ReadOnly: s.readOnly(),
-		Database: s.database, User: s.user, Role: s.derived.role, Application: s.derived.application,
-		Serializable: s.derived.serializable, PreparesOnly: s.req.preparesOnly(), TooLarge: !s.req.complete,
-	}
-	nodes := s.p.cluster.Snapshot()
-	in.Replicas, in.NoPrimary = nodes.UsableReplicas() > 0, nodes.PrimaryIndex < 0
+	in := s.routerInput()
 	dec := s.p.router.Route(in)
+	if dec.Target == router.Replica && !in.NoPrimary && s.req.boundary() == 'H' {
+		dec.Target = router.Primary // what follows before the Sync, which nobody knows yet, goes to the same server
+	}
 	s.decided = dec
 	s.last.begin(dec)
 	done, err := s.fromCache(ctx, dec)
@@ -63,11 +61,25 @@ func (s *Session) dispatch(ctx context.Context) error {
 	return s.attempts(ctx, dec)
 }
 
+func (s *Session) routerInput() router.Input {
+	in := router.Input{
+		Facts: s.req.facts, Names: s.req.names, Override: s.override(), ReadOnly: s.readOnly(),
+		Database: s.database, User: s.user, Role: s.derived.role, Application: s.derived.application,
+		Serializable: s.derived.serializable, PreparesOnly: s.req.preparesOnly(), TooLarge: !s.req.complete,
+	}
+	nodes := s.p.cluster.Snapshot()
+	in.Replicas, in.NoPrimary = nodes.UsableReplicas() > 0, nodes.PrimaryIndex < 0
+	return in
+}
+
 // attempts runs the request, and again elsewhere where that is possible and allowed.
 func (s *Session) attempts(ctx context.Context, dec router.Decision) error {
 	s.renamed = s.renamed[:0]
 	again := dec.Read || s.onlyBegins()
-	s.retry = retryState{allowed: again && s.req.complete && s.req.boundary() != 'H'}
+	if s.begun.active {
+		again = s.repeatableInside()
+	}
+	s.retry = retryState{allowed: again && s.req.complete && s.req.boundary() != 'H', begin: s.begun.active}
 	for {
 		s.retry.attempts++
 		s.retry.discarding, s.retry.code = false, ""
@@ -129,6 +141,14 @@ func (s *Session) refusedByReplica() {
 
 // held carries out a request on the connection that the session holds: in a transaction, pinned, or before a Sync.
 func (s *Session) held(ctx context.Context) error {
+	if leaves, err := s.leavesReplica(ctx); leaves || err != nil {
+		if err == nil && s.begun.active {
+			return s.inDeferred(ctx)
+		} else if err == nil {
+			return s.dispatch(ctx)
+		}
+		return err
+	}
 	s.retry = retryState{}
 	if s.led.idle() {
 		s.want = s.settings
@@ -183,7 +203,7 @@ func (s *Session) leaseFrom(ctx context.Context, dec router.Decision) (router.Ta
 		return target, err
 	}
 	pool := s.p.pools.Pool(backend.Key{Node: node, Database: s.database, User: s.user})
-	c, err := pool.Acquire(ctx, s.cred, s.want)
+	c, err := s.lends(ctx, pool, target)
 	if err == nil && s.source != nil && !s.source.Valid() {
 		// It may be behind its known position again.
 		s.p.pools.Release(c, false)
@@ -309,6 +329,9 @@ func (s *Session) finish(ctx context.Context) error {
 	}
 	s.setBusy(false)
 	s.seen.note(s.source)
+	if s.target == router.Primary && !s.decided.Read {
+		s.wroteOn = s.conn
+	}
 	s.measure()
 	if s.led.status != 'I' || s.led.unsynced || s.led.skipping {
 		return nil
@@ -319,8 +342,13 @@ func (s *Session) finish(ctx context.Context) error {
 			return final(err)
 		}
 	}
+	if s.pins.has(pinStatement) && !s.names.large() {
+		s.unpin(1 << pinStatement)
+	}
 	s.pathUnsure = false
-	if s.pin == notPinned {
+	s.pinTimeout()
+	s.linger()
+	if s.pins == 0 {
 		s.release(true)
 	}
 	return nil
@@ -339,7 +367,7 @@ func final(err error) error {
 
 func (s *Session) setBusy(busy bool) {
 	s.mu.Lock()
-	s.mu.busy = busy
+	s.mu.busy, s.mu.status = busy, s.led.status
 	if busy {
 		s.mu.state = stateServer
 	} else {

@@ -41,6 +41,11 @@ const (
 	codeQueryCanceled      = "57014"
 	codeInvalidAuth        = "28000"
 	codeSyntaxError        = "42601"
+	codeNoPrivilege        = "42501"
+	codeDuplicateStatement = "42P05"
+	codeUndefinedStatement = "26000"
+
+	codeInFailedTransaction = "25P02"
 )
 
 // errGone ends a session whose client or server connection cannot go on; everything that could be said has been said.

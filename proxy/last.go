@@ -19,6 +19,7 @@ type lastStatement struct {
 	target      string // primary, replica, cache, proxy; empty if it reached nothing
 	node        string
 	why         string // instead of reason, where the cluster had the last word
+	pins        pinSet // for which the connection was held
 	cacheStatus string // hit, miss, bypass; empty for what no cache could answer
 	cacheReason cachepolicy.Reason
 	tier        string
@@ -35,10 +36,7 @@ func (l *lastStatement) begin(dec router.Decision) {
 func (l *lastStatement) held(s *Session) {
 	*l = lastStatement{
 		class: router.OLTP, reason: router.Held, target: s.target.String(), node: s.conn.Key().Node,
-		cacheStatus: "bypass", cacheReason: cachepolicy.NotSingle, why: "held",
-	}
-	if s.pin != notPinned {
-		l.why = "pinned: " + s.pin.String()
+		cacheStatus: "bypass", cacheReason: cachepolicy.NotSingle, pins: s.pins,
 	}
 }
 
@@ -89,20 +87,20 @@ var lastDescription = func() []byte {
 	return pgwire.AppendRowDescription(nil, columns)
 }()
 
-func (l *lastStatement) appendRow(dst []byte, pin pinReason) []byte {
+// appendRow tells it; pins are those of now.
+func (l *lastStatement) appendRow(dst []byte, pins pinSet) []byte {
 	reason := l.why
-	if reason == "" {
+	switch {
+	case reason == "" && l.pins != 0:
+		reason = "pinned: " + l.pins.String()
+	case reason == "":
 		reason = l.reason.String()
 	}
 	cacheReason := l.cacheReason.String()
 	if l.cacheStatus == "hit" {
 		cacheReason = l.tier
 	}
-	pinned := ""
-	if pin != notPinned {
-		pinned = pin.String()
-	}
-	return pgwire.AppendDataRowText(dst, l.class.String(), l.target, l.node, reason, l.cacheStatus, cacheReason, pinned,
+	return pgwire.AppendDataRowText(dst, l.class.String(), l.target, l.node, reason, l.cacheStatus, cacheReason, pins.String(),
 		millis(l.wait), millis(l.elapsed))
 }
 
@@ -119,8 +117,11 @@ func isLast(f *parser.Facts) bool {
 // local answers what needs no server: SHOW aioproxy.last, and without a lease what is only about our own books.
 func (s *Session) local() bool {
 	q := &s.req
-	if !q.complete || !s.led.empty() || s.led.skipping {
+	if !q.complete || !s.led.empty() || s.led.skipping || s.begun.failed != nil {
 		return false
+	}
+	if s.deallocates() {
+		return true
 	}
 	answerable := true
 	for _, f := range q.facts {
@@ -184,22 +185,17 @@ func (s *Session) aboutLast(i int) bool {
 }
 
 func (s *Session) answerLocally(f *frame) {
-	status := s.led.status
-	if status == 0 {
-		status = 'I'
-	}
+	status := s.status()
 	body := s.req.body(f)
 	switch f.typ {
 	case 'Q':
 		s.names.unnamed = nil
 		s.cout = append(s.cout, lastDescription...)
-		s.cout = s.last.appendRow(s.cout, s.pin)
+		s.cout = s.last.appendRow(s.cout, s.pins)
 		s.cout = pgwire.AppendCommandComplete(s.cout, "SHOW")
 		s.cout = pgwire.AppendReadyForQuery(s.cout, status)
 	case 'P':
-		name, _, _ := pgwire.CString(body)
-		s.names.set(string(name), &prepared{stmt: f.stmt, parsed: s.p.generation.Load()})
-		s.cout = pgwire.AppendParseComplete(s.cout)
+		s.parseLocally(f)
 	case 'D':
 		if body[0] == 'S' {
 			s.cout = pgwire.AppendParameterDescription(s.cout)
@@ -208,7 +204,7 @@ func (s *Session) answerLocally(f *frame) {
 	case 'B':
 		s.cout = pgwire.AppendBindComplete(s.cout)
 	case 'E':
-		s.cout = s.last.appendRow(s.cout, s.pin)
+		s.cout = s.last.appendRow(s.cout, s.pins)
 		s.cout = pgwire.AppendCommandComplete(s.cout, "SHOW")
 	case 'C':
 		if body[0] == 'S' {
@@ -219,4 +215,11 @@ func (s *Session) answerLocally(f *frame) {
 	case 'S':
 		s.cout = pgwire.AppendReadyForQuery(s.cout, status)
 	}
+}
+
+// parseLocally gives the answer to a Parse whose text needs no judge.
+func (s *Session) parseLocally(f *frame) {
+	name, _, _ := pgwire.CString(s.req.body(f))
+	s.names.set(string(name), s.believed(f.stmt))
+	s.cout = pgwire.AppendParseComplete(s.cout)
 }

@@ -29,13 +29,19 @@ type owed struct {
 	kind   owedKind
 	action action
 	record bool // the reply belongs to the result that is being recorded for the cache
+	begin  bool // of a BEGIN that was put off
+
+	copied bool // Execute: the end of COPY data was sent behind it
+	early  int  // Syncs between it and that end
 
 	// What to take back if the server skips the request after an error; see statements.undo.
 	undo  undoKind
 	name  string    // the client's statement name
 	prev  *prepared // what the name meant before
 	now   *prepared // what it means now, or what an injected Parse prepares
-	taken string    // a Parse that is to be refused: our name on the server for the one the client used
+	taken string    // our name on the server for the one the client used
+	stale bool      // what now means has another shape by now: the error stands for PostgreSQL's
+	check bool      // the answer is compared only
 }
 
 // ledger is the queue of replies owed to the client: the one machine of the protocol. Every message sent to the server is
@@ -127,7 +133,7 @@ func (l *ledger) received(typ byte, txStatus byte) (act action, done *owed, ok b
 	}
 	switch typ {
 	case 'G':
-		l.copyIn = true
+		l.copyIn = !h.copied
 		l.forgetSyncs()
 	case 'C':
 		l.copyIn = false
@@ -193,14 +199,34 @@ func (l *ledger) failed() {
 	l.skipping = l.empty()
 }
 
-// forgetSyncs drops Syncs that were sent before the server began to read COPY data: it ignores them ("COPY Operations").
-func (l *ledger) forgetSyncs() {
-	if l.front().kind != owedExecute {
+// copyEnded enters that the end of COPY data was sent within a request. The server ignores it where it does not read any.
+func (l *ledger) copyEnded() {
+	syncs := 0
+	for i := len(l.queue) - 1; i >= l.head; i-- {
+		switch o := &l.queue[i]; o.kind {
+		case owedSync:
+			syncs++
+			continue
+		case owedExecute:
+			if !o.copied {
+				o.copied, o.early = true, syncs
+			}
+		case owedQuery, owedParse, owedBind, owedDescribeStatement, owedDescribePortal, owedClose, owedFunction:
+		}
 		return
 	}
-	for l.head+1 < len(l.queue) && l.queue[l.head+1].kind == owedSync {
+}
+
+// forgetSyncs drops Syncs that were sent before the end of the COPY data that the server begins to read: it ignores them
+// ("COPY Operations").
+func (l *ledger) forgetSyncs() {
+	h := l.front()
+	if h.kind != owedExecute {
+		return
+	}
+	for n := 0; (n < h.early || !h.copied) && l.head+1 < len(l.queue) && l.queue[l.head+1].kind == owedSync; n++ {
 		l.queue = append(l.queue[:l.head+1], l.queue[l.head+2:]...)
-		l.unsynced = true
+		l.unsynced = l.queue[len(l.queue)-1].kind != owedSync
 	}
 }
 

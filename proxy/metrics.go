@@ -26,6 +26,10 @@ type Metrics struct {
 	refusals  *prometheus.CounterVec
 	logins    *prometheus.CounterVec
 	pins      *prometheus.GaugeVec
+	pinned    [pinReasons]prometheus.Gauge
+	pinsBegun [pinReasons]prometheus.Counter
+	sessions  prometheus.Counter
+	keepers   prometheus.Counter
 	fills     *prometheus.CounterVec
 	cancels   *prometheus.CounterVec
 	vanished  prometheus.Counter
@@ -69,15 +73,26 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		clients: prometheus.NewGauge(prometheus.GaugeOpts{Name: "aioproxy_proxy_clients", Help: "Client connections."}),
 	}
 	m.series.byKey = make(map[seriesKey]series)
+	m.sessions = counter("aioproxy_proxy_sessions_total", "Clients that logged in, those of the console left out.").WithLabelValues()
+	m.keepers = counter("aioproxy_proxy_sessions_pinned_total", "Sessions that were pinned at least once.").WithLabelValues()
+	m.listPins(counter("aioproxy_proxy_pins_total", "Pins that began, by reason.", "reason"))
 	reg.MustRegister(m.durations, m.pins, m.vanished, m.clients)
 	return m
 }
 
-func (m *Metrics) pinned(r pinReason, by float64) {
-	if r != notPinned {
-		m.pins.WithLabelValues(r.String()).Add(by)
+// listPins makes the series of every reason, so that one that never held reads 0.
+func (m *Metrics) listPins(begun *prometheus.CounterVec) {
+	for r := range pinReasons {
+		m.pinned[r], m.pinsBegun[r] = m.pins.WithLabelValues(r.String()), begun.WithLabelValues(r.String())
 	}
 }
+
+func (m *Metrics) pinBegan(r pinReason) {
+	m.pinned[r].Inc()
+	m.pinsBegun[r].Inc()
+}
+
+func (m *Metrics) pinEnded(r pinReason) { m.pinned[r].Dec() }
 
 // kind groups SQLSTATEs by their class (documentation, appendix A), a closed set.
 func kind(code string) string {

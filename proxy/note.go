@@ -33,14 +33,14 @@ func (s *Session) note() {
 // noteCode takes down what code that a statement runs may do beside it: functions, also of views and triggers.
 func (s *Session) noteCode(f *parser.Facts, n *catalog.Resolution) {
 	switch {
-	case n == nil:
+	case n == nil, n.Unknown != "" && !n.SetsState && calls(f):
 		s.noteUnresolved(f)
 	case n.SetsState:
 		s.effects |= effSuspect
 		if st := f.Single(); st != nil && st.Kind == parser.Do {
 			return // noteStatement has looked into it
 		}
-		if !s.noteSetConfig(f) {
+		if n.Unlisted && !s.noteSetConfig(f) {
 			s.unseen()
 		}
 	case n.WritesUnknown != "":
@@ -55,6 +55,7 @@ func (s *Session) noteUnresolved(f *parser.Facts) {
 		if len(st.Functions) == 0 {
 			if len(st.Reads) > 0 || len(st.Writes) > 0 {
 				s.effects |= effSuspect
+				s.leaveUnjudged(f, false)
 			}
 			continue
 		}
@@ -62,11 +63,14 @@ func (s *Session) noteUnresolved(f *parser.Facts) {
 			s.effects |= effSuspect
 		}
 		switch {
-		case s.noteSetConfig(f) || cachepolicy.Harmless(st.Functions):
+		case s.noteSetConfig(f) || quiet(st.Functions):
+			if len(st.Reads) > 0 || len(st.Writes) > 0 {
+				s.leaveUnjudged(f, false)
+			}
 		case s.pathUnsure || s.req.moved:
 			s.unseen()
 		default:
-			s.conn.Tainted = true // the catalog comes soon, and the pin would stay
+			s.leaveUnjudged(f, true)
 		}
 	}
 }
@@ -129,6 +133,11 @@ func (s *Session) notePins(f *parser.Facts, n *catalog.Resolution) {
 		s.setPin(pinSeed)
 	case "sequence":
 		s.setPin(pinSequence)
+		s.p.currvals.learn(s.currvalUser())
+	case "backend_pid":
+		if tellsPID(f) {
+			s.setPin(pinBackendPID)
+		}
 	}
 }
 
@@ -144,6 +153,8 @@ func pinsOf(f *parser.Facts, n *catalog.Resolution) string {
 				return "sequence"
 			case name.Name == "setseed":
 				return "setseed"
+			case name.Name == "pg_backend_pid":
+				return "backend_pid"
 			case strings.HasPrefix(name.Name, "pg_advisory_"), strings.HasPrefix(name.Name, "pg_try_advisory_"):
 				return "advisory_lock"
 			}
@@ -165,13 +176,15 @@ func (s *Session) noteSetConfig(f *parser.Facts) bool {
 				s.touch(c.Name)
 			case movesNames(c.Name):
 				s.pathUnsure = true
+			case s.begets(c.Name):
+				s.touch(c.Name)
 			}
 		}
 		for _, name := range f.Statements[i].Functions {
 			switch {
 			case accountedFor(name):
 				direct = true
-			case !cachepolicy.Harmless([]parser.Name{name}):
+			case !quiet([]parser.Name{name}):
 				return false
 			}
 		}
@@ -197,8 +210,25 @@ func movesNames(setting string) bool {
 	return false
 }
 
+// begets reports whether setting it for a transaction makes a custom setting that the session did not have. It stays, empty,
+// whatever becomes of the transaction.
+func (s *Session) begets(name string) bool {
+	if !strings.Contains(name, ".") {
+		return false
+	}
+	_, had := s.settings.Get(name)
+	return !had
+}
+
 func (s *Session) touch(name string) {
 	name = strings.ToLower(name)
+	switch name {
+	case "seed":
+		s.setPin(pinSeed)
+		return
+	case "transaction_isolation", "transaction_read_only", "transaction_deferrable":
+		return // of a transaction, whatever the form in which they are set
+	}
 	s.effects |= effSettings
 	if movesNames(name) {
 		s.pathUnsure = true
@@ -214,10 +244,13 @@ func (s *Session) touch(name string) {
 func (s *Session) noteStatement(st *parser.Statement, f *parser.Facts) {
 	switch st.Kind {
 	case parser.Set, parser.Reset:
-		s.noteSetting(st)
+		s.noteSetting(st, f)
 	case parser.Opaque, parser.Do, parser.Call, parser.Execute:
 		s.effects |= effSuspect
 		s.ddl = s.ddl || st.Kind == parser.Opaque || st.Kind == parser.Do && mentionsSchema(s.textOf(f))
+		if st.Kind == parser.Do && mentionsLogins(s.textOf(f)) {
+			s.relogins = append(s.relogins, &parser.Relogin{AnyRole: true, Settings: true})
+		}
 		if st.Kind == parser.Do && !mentionsState(s.textOf(f)) {
 			return
 		}
@@ -240,9 +273,11 @@ func (s *Session) noteStatement(st *parser.Statement, f *parser.Facts) {
 		s.ddl = true // perhaps: it was another session's transaction
 	case parser.DDL:
 		s.ddl = true
+		if st.Relogin != nil {
+			s.relogins = append(s.relogins, st.Relogin)
+		}
 		s.effects |= effSuspect // DROP may end a pin; CREATE without TEMP may still make a temporary object (search_path)
-	case parser.Maintenance, parser.Truncate:
-		s.ddl = s.ddl || st.Kind == parser.Maintenance
+	case parser.Maintenance, parser.Truncate: // neither changes what names mean
 	case parser.Empty, parser.Select, parser.Insert, parser.Update, parser.Delete, parser.Merge, parser.CopyFrom, parser.CopyTo,
 		parser.Begin, parser.Commit, parser.Rollback, parser.Savepoint, parser.ReleaseSavepoint, parser.RollbackToSavepoint,
 		parser.PrepareTransaction, parser.RollbackPrepared, parser.Show, parser.SetConstraints,
@@ -259,12 +294,25 @@ func (s *Session) noteStatement(st *parser.Statement, f *parser.Facts) {
 // stateWords are what code has to say to change a session's state.
 var stateWords = regexp.MustCompile(`(?i)\b(set_config|set|reset|execute|call|perform|select)\b`)
 
-func mentionsState(text []byte) bool { return stateWords.Match(text) }
+// Where PL/pgSQL has an expression, and what a call in it looks like.
+var (
+	expressionWords = regexp.MustCompile(`(?i)=|\b(default|if|elsif|elseif|while|for|foreach|case|when|exit|continue|return|assert|raise|insert|update|delete|merge)\b`)
+	callLike        = regexp.MustCompile(`[\w"$]\s*\(`)
+)
+
+func mentionsState(text []byte) bool {
+	return stateWords.Match(text) || expressionWords.Match(text) && callLike.Match(text)
+}
 
 // schemaWords are what code has to say to change the schema, also in a text that it puts together.
 var schemaWords = regexp.MustCompile(`(?i)(create|alter|drop|grant|revoke|execute|call|perform)`)
 
 func mentionsSchema(text []byte) bool { return schemaWords.Match(text) }
+
+// loginWords are what code has to say to change what a login comes out as, unless it puts the words together.
+var loginWords = regexp.MustCompile(`(?i)\b(alter|drop)\s+(role|user|database)\b`)
+
+func mentionsLogins(text []byte) bool { return loginWords.Match(text) }
 
 // textOf is the text of the request's statement, for a second look at what the parser does not look into.
 func (s *Session) textOf(f *parser.Facts) []byte {
@@ -280,9 +328,11 @@ func (s *Session) textOf(f *parser.Facts) []byte {
 	return nil
 }
 
-func (s *Session) noteSetting(st *parser.Statement) {
+func (s *Session) noteSetting(st *parser.Statement, f *parser.Facts) {
 	set := st.Setting
 	switch {
+	case set != nil && set.Local && s.begets(set.Name):
+		s.touch(set.Name)
 	case set == nil || set.Local && !movesNames(set.Name):
 	case set.Local:
 		s.pathUnsure = true
@@ -296,7 +346,7 @@ func (s *Session) noteSetting(st *parser.Statement) {
 		s.touch("default_transaction_deferrable")
 	default:
 		s.touch(set.Name)
-		if set.Default && s.led.status == 'I' {
+		if set.Default && s.status() == 'I' && s.rebased(f) == nil {
 			s.resets = append(s.resets, strings.ToLower(set.Name))
 		}
 	}
@@ -321,9 +371,12 @@ func (s *Session) carriedOut(body []byte) {
 	case "COMMIT":
 		s.committed()
 	case "DEALLOCATE ALL":
-		s.effects |= effPlans
+		s.plansGone()
 	case "DISCARD ALL":
-		s.effects |= effPlans | effDiscarded
+		s.plansGone()
+		s.effects |= effDiscarded
+	case "DISCARD SEQUENCES":
+		s.effects |= effSequences
 	}
 }
 
@@ -334,7 +387,7 @@ func (s *Session) committed() {
 	if len(next) > pgwire.HeaderSize && next[0] == 'Z' && next[pgwire.HeaderSize] == 'I' || len(s.written) == 0 && !s.ddl {
 		return // beforeReady does it
 	}
-	written, ddl := slices.Clone(s.written), s.ddl
+	written, ddl, relogins := slices.Clone(s.written), s.ddl, s.relogins
 	s.invalidate()
-	s.written, s.ddl = written, ddl
+	s.written, s.ddl, s.relogins = written, ddl, relogins
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/aioproxy/aioproxy/cachepolicy/store"
 	"github.com/aioproxy/aioproxy/parser"
 	"github.com/aioproxy/aioproxy/parser/catalog"
+	"github.com/aioproxy/aioproxy/proxy/admin"
 	"github.com/aioproxy/aioproxy/proxy/auth"
 	"github.com/aioproxy/aioproxy/proxy/backend"
 	"github.com/aioproxy/aioproxy/proxy/pgwire"
@@ -44,6 +45,7 @@ type Deps struct {
 	Auth          *auth.Authenticator
 	Metrics       *Metrics
 	TLS           *tls.Config // towards clients; nil: not offered
+	Version       string      // of this program, for the console
 }
 
 // Proxy accepts clients and runs their sessions. Safe for concurrent use.
@@ -63,17 +65,25 @@ type Proxy struct {
 	metrics       *Metrics
 	tls           *tls.Config
 
+	version     string
+	commands    []admin.Command // of the console
 	statements  interned
 	serverNames serverNames
 	welcomes    welcomes
+	logins      logins
 	proven      proven
 	classes     classes
 	sessions    registry
+	tenants     atomic.Uint64 // the last ID given
+	bereaved    bereaved
+	currvals    currvals
 	generation  atomic.Uint64 // of the schema, as far as DDL passed here
-	ticks       atomic.Int64  // of the watcher
-	draining    atomic.Bool   // no new clients; sessions end when they are idle
-	forced      atomic.Bool   // sessions end now
-	background  context.Context
+	// plancacheLine is where PostgreSQL's source raises fixedResult; 0 while no server has said so.
+	plancacheLine atomic.Int64
+	ticks         atomic.Int64 // of the watcher
+	draining      atomic.Bool  // no new clients; sessions end when they are idle
+	forced        atomic.Bool  // sessions end now
+	background    context.Context
 
 	listeners []net.Listener
 	work      sync.WaitGroup
@@ -86,16 +96,18 @@ func New(cfg Config, deps Deps) *Proxy {
 	p := &Proxy{
 		log: deps.Log.Named("proxy"), memo: deps.Memo, catalog: deps.Catalog, router: deps.Router, cluster: deps.Cluster,
 		policy: deps.Policy, store: deps.Store, maxResultSize: int(deps.MaxResultSize), pools: deps.Pools,
-		auth: deps.Auth, metrics: deps.Metrics, tls: deps.TLS,
+		auth: deps.Auth, metrics: deps.Metrics, tls: deps.TLS, version: deps.Version,
 		background: context.Background(),
 	}
 	if cfg.TLS.Mode == "disable" {
 		p.tls = nil
 	}
 	p.serverNames.prefix = "aioproxy_" + hex.EncodeToString(random[:]) + "_"
+	p.ticks.Store(1) // 0 stands for "not waiting"
 	p.cfg.Store(&cfg)
 	p.Reload(cfg, deps.PrimaryWait)
 	p.sessions.init()
+	p.commands = admin.Commands(consoleSource{p})
 	return p
 }
 
@@ -104,7 +116,7 @@ func (p *Proxy) config() *Config { return p.cfg.Load() }
 // forever stands for a wait without a limit.
 const forever = time.Duration(math.MaxInt64 / 2)
 
-// Reload puts limits of another configuration in force: max_clients, login_timeout, shutdown_timeout, and how long a write
+// Reload puts parts of another configuration in force: max_clients, the timeouts, who may use the console, and how long a write
 // waits for a primary and a statement for a place of its class (0: for ever).
 func (p *Proxy) Reload(cfg Config, primaryWait time.Duration) {
 	if primaryWait == 0 {
@@ -112,6 +124,7 @@ func (p *Proxy) Reload(cfg Config, primaryWait time.Duration) {
 	}
 	next := *p.config()
 	next.MaxClients, next.LoginTimeout, next.ShutdownTimeout = cfg.MaxClients, cfg.LoginTimeout, cfg.ShutdownTimeout
+	next.AdminUsers, next.StatsUsers = cfg.AdminUsers, cfg.StatsUsers
 	p.cfg.Store(&next)
 	p.primaryWait.Store(int64(primaryWait))
 }
@@ -226,9 +239,11 @@ func (p *Proxy) serve(ctx context.Context, nc net.Conn) {
 	wire := pgwire.NewConn(nc)
 	s := &Session{p: p, log: p.log, wire: wire, client: pgwire.NewReader(wire, pgwire.WindowSize)}
 	s.settings, s.base = backend.Empty, backend.Empty
+	s.tenant.ID = p.tenants.Add(1)
 	s.led.dropped = s.dropped
 	s.led.status = 'I'
 	s.run(ctx)
+	s.tenant.Leave()
 	p.sessions.remove(s)
 }
 

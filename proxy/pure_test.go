@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/aioproxy/aioproxy/parser"
-	"github.com/aioproxy/aioproxy/proxy/backend"
 	"github.com/aioproxy/aioproxy/proxy/pgwire"
 )
 
@@ -21,7 +20,8 @@ func TestSplitOptions(t *testing.T) {
 		"  -c   a=b\t--c=d\n ": {"-c", "a=b", "--c=d"},
 		`-c a=b\ c`:            {"-c", "a=b c"},
 		`a\\b`:                 {`a\b`},
-		`a\`:                   {`a\`},
+		`a\`:                   {"a"},
+		`\`:                    {""},
 		`\ `:                   {" "},
 		"'a b'":                {"'a", "b'"},
 	} {
@@ -30,25 +30,23 @@ func TestSplitOptions(t *testing.T) {
 }
 
 func TestOptionSettings(t *testing.T) {
-	set, err := optionSettings(backend.Empty, `-c search_path=a,b --work-mem=8MB -cDateStyle=German -c x.y=a\ b -c e=`)
-	require.NoError(t, err)
+	set, ok := optionSettings(`-c search_path=a,b --work-mem=8MB -cDateStyle=German -c x.y=a\ b -c e=`)
+	require.True(t, ok)
 	want := map[string]string{"search_path": "a,b", "work_mem": "8MB", "datestyle": "German", "x.y": "a b", "e": ""}
 	got := map[string]string{}
 	set.Each(func(name, value string) { got[name] = value })
 	require.Equal(t, want, got)
-	for _, bad := range []string{"-c", "-c a", "--a", "a=b", "-d 3"} {
-		_, err := optionSettings(backend.Empty, bad)
-		var f *failure
-		require.ErrorAs(t, err, &f, bad)
-		require.Equal(t, "42601", f.code, bad)
+	for _, other := range []string{"-c", "-c a", "--a", "a=b", "-d 3", "--", "-c =1", "--a=1 -e"} {
+		_, ok := optionSettings(other)
+		require.False(t, ok, other)
 	}
 }
 
 func TestStartupSettings(t *testing.T) {
-	set, err := startupSettings(&pgwire.Startup{Params: []pgwire.Param{
+	set, ok := startupSettings(&pgwire.Startup{Params: []pgwire.Param{
 		{Name: "user", Value: "u"}, {Name: "work_mem", Value: "1MB"}, {Name: "options", Value: "-c work_mem=2MB -c a=1"}, {Name: "Work_Mem", Value: "3MB"},
 	}})
-	require.NoError(t, err)
+	require.True(t, ok)
 	require.Equal(t, 2, set.Len())
 	v, _ := set.Get("work_mem")
 	require.Equal(t, "3MB", v, "a parameter of its own wins, the last one of them")
@@ -170,10 +168,12 @@ func TestNames(t *testing.T) {
 	require.Equal(t, "a", n.nameOf(q))
 	n.set("a", nil)
 	require.Nil(t, n.get([]byte("a")))
-	n.set("b", q)
-	n.clear()
-	require.Nil(t, n.get(nil))
-	require.Nil(t, n.get([]byte("b")))
+	require.False(t, n.large())
+	n.set("b", &prepared{large: true})
+	require.True(t, n.large())
+	n.set("b", nil)
+	n.set("", &prepared{large: true})
+	require.True(t, n.large())
 }
 
 func TestServerNames(t *testing.T) {
@@ -230,11 +230,13 @@ func TestFailures(t *testing.T) {
 }
 
 func TestPins(t *testing.T) {
-	for r := notPinned; r < pinReasons; r++ {
+	for r := range pinReasons {
 		require.NotEmpty(t, r.String())
 	}
-	require.True(t, pinSeed.sticky())
-	require.False(t, pinTemporary.sticky())
+	require.True(t, stickyPins.has(pinSeed))
+	require.False(t, stickyPins.has(pinTemporary))
+	require.Equal(t, "temporary_table, setseed", pinSet(1<<pinSeed|1<<pinTemporary).String())
+	require.Empty(t, pinSet(0).String())
 }
 
 func TestTouchedQuery(t *testing.T) {

@@ -24,7 +24,10 @@ type registry struct {
 
 func (r *registry) init() { r.mu.byPID = make(map[uint32]*Session) }
 
-// add gives the session a process id and a secret; false when there are limit sessions already.
+// madeUp is set in process ids that are no server's: those end below 2^22 (Linux, PID_MAX_LIMIT).
+const madeUp = 1 << 30
+
+// add gives the session a made-up process id and a secret; false when there are limit sessions already.
 func (r *registry) add(s *Session, limit int) bool {
 	var b [4]byte
 	r.mu.Lock()
@@ -34,11 +37,34 @@ func (r *registry) add(s *Session, limit int) bool {
 	}
 	for s.pid == 0 || r.mu.byPID[s.pid] != nil {
 		_, _ = rand.Read(b[:]) // never fails
-		s.pid = binary.BigEndian.Uint32(b[:]) & (1<<31 - 1)
+		s.pid = binary.BigEndian.Uint32(b[:])&(madeUp-1) | madeUp
 	}
 	_, _ = rand.Read(s.secret[:])
 	r.mu.byPID[s.pid] = s
 	return true
+}
+
+// rename gives the session the process id of a server, unless another one has it: of another node, or from when an earlier
+// process had it.
+func (r *registry) rename(s *Session, pid uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.byPID[pid] != nil || r.mu.byPID[s.pid] != s {
+		return
+	}
+	delete(r.mu.byPID, s.pid)
+	s.pid = pid
+	r.mu.byPID[pid] = s
+}
+
+// pidOf is the process id that the session's client knows; 0 if it is not there any more.
+func (r *registry) pidOf(s *Session) uint32 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.byPID[s.pid] != s {
+		return 0
+	}
+	return s.pid
 }
 
 func (r *registry) remove(s *Session) bool {
@@ -86,6 +112,10 @@ func (p *Proxy) cancel(ctx context.Context, pid uint32, key []byte) {
 		p.metrics.cancels.WithLabelValues("refused").Inc()
 		return
 	}
+	if t := s.tunnel.Load(); t != nil {
+		p.canceled(p.pools.CancelApart(ctx, t.server))
+		return
+	}
 	s.mu.Lock()
 	var ticket backend.Ticket
 	if s.mu.conn != nil && s.mu.busy {
@@ -95,7 +125,10 @@ func (p *Proxy) cancel(ctx context.Context, pid uint32, key []byte) {
 		s.mu.waiting(errCanceled)
 	}
 	s.mu.Unlock()
-	err := p.pools.Cancel(ctx, ticket)
+	p.canceled(p.pools.Cancel(ctx, ticket))
+}
+
+func (p *Proxy) canceled(err error) {
 	switch {
 	case errors.Is(err, backend.ErrNotLeased):
 		p.metrics.cancels.WithLabelValues("idle").Inc()
@@ -108,6 +141,10 @@ func (p *Proxy) cancel(ctx context.Context, pid uint32, key []byte) {
 
 // force ends a session at a stop: its server connection is closed under it if it works, and it is woken if it waits.
 func (s *Session) force() {
+	if t := s.tunnel.Load(); t != nil {
+		t.force()
+		return
+	}
 	s.mu.Lock()
 	if s.mu.conn != nil && s.mu.busy {
 		_ = s.mu.conn.Wire.Close()

@@ -79,7 +79,7 @@ func (s *Session) answers() error {
 			return nil
 		}
 		if h.Len > len(buf) {
-			if !streamable(h.Type) || s.asked != nil && h.Len <= pgwire.WindowSize {
+			if !streamable(h.Type) || (s.asked != nil || h.Type == 'T') && h.Len <= pgwire.WindowSize {
 				if h.Len > serverWindow && h.Len <= wholeLimit {
 					r.SetLimit(h.Len) // a message of an error may quote what the client sent
 				}
@@ -198,7 +198,11 @@ func (s *Session) message(typ byte, raw []byte) error {
 		}
 		status = body[0]
 	}
-	record := s.led.front().record
+	head := s.led.front()
+	record := head.record
+	if head.kind == owedDescribeStatement && head.now != nil {
+		s.learn(typ, body, head)
+	}
 	act, done, ok := s.led.received(typ, status)
 	if !ok {
 		return s.confused(typ)
@@ -213,6 +217,8 @@ func (s *Session) message(typ byte, raw []byte) error {
 		s.ran = true
 		s.last.tag(body)
 		s.carriedOut(body)
+	case typ == 'T' && act == swallow && s.asked != nil:
+		s.asked.begin()
 	case typ == 'D' && act == swallow && s.asked != nil:
 		s.asked.row(body)
 	}
@@ -228,8 +234,14 @@ func (s *Session) message(typ byte, raw []byte) error {
 
 // completed notes what a finished request means for our books.
 func (s *Session) completed(o *owed) {
-	if o.kind == owedParse && o.now != nil {
+	if o.begin && o.kind == owedExecute {
+		s.endDeferred()
+	}
+	if o.kind == owedParse && o.now != nil && !o.begin {
 		s.accepted(o.now)
+	}
+	if o.kind == owedBind && o.now != nil {
+		o.now.usable = usability{s.sentAt, s.searchPath}
 	}
 }
 
@@ -276,6 +288,7 @@ func (s *Session) failedStatement(raw []byte) error {
 		return s.confused('E')
 	}
 	s.stopRecording()
+	s.learnLine(body, string(code))
 	if s.mayRetry(string(code)) {
 		s.retry.discarding, s.retry.code = true, string(code)
 	}
@@ -286,6 +299,9 @@ func (s *Session) failedStatement(raw []byte) error {
 	switch head.action {
 	case forward, synthesise:
 		s.last.error(string(code))
+		if s.effects&effSettings != 0 || len(s.unjudged) > 0 {
+			s.effects |= effRefused
+		}
 		if string(code) == codeSyntaxError && head.kind == owedQuery {
 			s.misspelt()
 		}
@@ -307,7 +323,7 @@ func (s *Session) failedStatement(raw []byte) error {
 func (s *Session) fatal(raw []byte, code string) error {
 	s.stopRecording()                    // of a second attempt too: it would follow the rows of this one
 	s.p.pools.Suspect(s.conn.Key().Node) // who ended this one may have ended others
-	if s.mayRetry(code) {
+	if s.mayRetry(code) && !s.meant(code) {
 		return errRetry
 	}
 	s.last.error(code)
@@ -315,6 +331,12 @@ func (s *Session) fatal(raw []byte, code string) error {
 	_ = s.flushClient()
 	s.release(false)
 	return errGone
+}
+
+// meant reports whether an administrator ended just this server process, and with it the statement, which shall not be run
+// again: the server itself goes on.
+func (s *Session) meant(code string) bool {
+	return code == codeAdminShutdown && s.p.endedAlone(s.p.background, s.conn.Key().Node)
 }
 
 // hear takes what the server said before its connection ended: writing may fail before it was read.
@@ -377,10 +399,11 @@ func (s *Session) confused(typ byte) error {
 	}
 }
 
-// irreplaceable reports whether the session's place is on this server connection: its transaction, what pins it, or a request
-// of which more is to come. It must not go on without that as if nothing had happened.
+// irreplaceable reports whether the session's place is on this server connection: its transaction, also one whose BEGIN was put
+// off and has been answered without a ReadyForQuery behind it, what pins it, or a request of which more is to come. It must not
+// go on without that as if nothing had happened.
 func (s *Session) irreplaceable() bool {
-	return s.led.status != 'I' || s.pin != notPinned || s.led.copyIn || s.led.unsynced
+	return s.led.status != 'I' || s.begun.sent && !s.begun.active || s.pins != 0 || s.led.copyIn || s.led.unsynced
 }
 
 // midMessage reports whether the client has the beginning of a message only: whatever came next would be taken for its rest.
@@ -406,6 +429,24 @@ func (s *Session) asynchronous() error {
 			return nil
 		}
 	}
+}
+
+// leftOver looks at what lies in the server's buffer when nothing is owed. It may be news. An answer that nobody asked for
+// would be taken for that to the next request.
+func (s *Session) leftOver() error {
+	if !s.led.empty() || len(s.conn.Reader.Buffered()) == 0 {
+		return nil
+	}
+	if err := s.answers(); err != nil {
+		return err
+	}
+	if err := s.lastWords(); err != nil {
+		return err
+	}
+	if h, ok, _ := pgwire.Peek(s.conn.Reader.Buffered()); ok && !asynchronousType(h.Type) {
+		return s.confused(h.Type)
+	}
+	return nil
 }
 
 // lastWords passes on why the server ends the connection of an idle client, as after idle_in_transaction_session_timeout.

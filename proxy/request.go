@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"context"
+	"errors"
+
 	"github.com/aioproxy/aioproxy/parser"
 	"github.com/aioproxy/aioproxy/parser/catalog"
 	"github.com/aioproxy/aioproxy/proxy/pgwire"
@@ -25,6 +28,7 @@ type request struct {
 	complete bool // ends in a boundary; otherwise the window was full before one came
 	big      bool // nothing but the beginning of a message that is larger than the window
 	header   pgwire.Header
+	long     *longText // of a big one: its text, as far as it has come
 
 	facts  []*parser.Facts
 	names  []*catalog.Resolution
@@ -65,6 +69,18 @@ func known(typ byte) bool {
 	return false
 }
 
+// maxShort is what a message may measure that holds no data (PQ_SMALL_MESSAGE_LIMIT in libpq.h, and its type). PostgreSQL takes
+// a longer one for a sign that the two sides do not understand each other any more, and closes without a word.
+const maxShort = 1 + 10_000
+
+func short(typ byte) bool {
+	switch typ {
+	case 'D', 'E', 'C', 'S', 'H', 'X', 'c', 'f':
+		return true
+	}
+	return false
+}
+
 // preparesOnly reports whether the request parses, describes or closes and runs nothing.
 func (q *request) preparesOnly() bool {
 	for i := range q.frames {
@@ -78,7 +94,7 @@ func (q *request) preparesOnly() bool {
 }
 
 // readRequest collects the next request. It parks until the client sends, holding no buffer.
-func (s *Session) readRequest() error {
+func (s *Session) readRequest(ctx context.Context) error {
 	q := &s.req
 	q.reset()
 	pos := 0
@@ -95,8 +111,8 @@ func (s *Session) readRequest() error {
 			if !known(h.Type) {
 				return violation("invalid frontend message type %d", h.Type)
 			}
-			if h.Type == 'H' && h.BodyLen() != 0 {
-				return violation("invalid message format") // nothing is owed for a Flush: its error would meet another's statement
+			if short(h.Type) && h.Len > maxShort {
+				return errGone
 			}
 			if pos+h.Len > len(buf) {
 				if h.Len > window {
@@ -121,10 +137,37 @@ func (s *Session) readRequest() error {
 			q.raw = buf[:pos]
 			return nil
 		}
-		if err := s.fillClient(); err != nil {
+		switch err := s.fillRest(ctx); {
+		case errors.Is(err, errPaused):
+			q.raw = s.client.Buffered()[:pos]
+			return nil
+		case err != nil:
 			return err
 		}
 	}
+}
+
+// errPaused ends a request that its client, having begun it, does not go on with. PostgreSQL reads every message as it comes:
+// what it has against one, COPY that waits for data, and more rows than its buffer holds reach a client that has not sent a
+// Sync or Flush.
+var errPaused = errors.New("the client pauses within a request")
+
+// fillRest parks until the client sends; if there are whole messages of a request already, not for long.
+func (s *Session) fillRest(ctx context.Context) error {
+	if len(s.req.frames) == 0 {
+		return s.fillClient(ctx)
+	}
+	s.setPaused(s.p.ticks.Load())
+	err := s.fillClient(ctx)
+	s.setPaused(0)
+	s.wakes.And(^wakePaused) // it may have come too late
+	return err
+}
+
+func (s *Session) setPaused(since int64) {
+	s.mu.Lock()
+	s.mu.paused = since
+	s.mu.Unlock()
 }
 
 // big ends a request before a message that does not fit: what came before it goes first.
@@ -158,7 +201,7 @@ func (s *Session) inspect() {
 				f.stmt = malformed
 				continue
 			}
-			f.stmt = s.p.statements.intern(&s.key, m.SQL, m.OIDs, byte(s.derived.lexing), s.factsOf)
+			f.stmt = s.p.statements.intern(&s.key, m.SQL, m.OIDs, byte(s.lexing()), s.factsOf)
 		case 'B':
 			m, err := pgwire.DecodeBind(q.body(f))
 			if err != nil {
@@ -191,14 +234,14 @@ func (q *request) meaning(s *Session, i int, name []byte) *statement {
 			return q.frames[j].stmt
 		}
 	}
-	if p := s.names.get(name); p != nil {
+	if p := s.names.get(name); p != nil && !p.doubtful {
 		return p.stmt
 	}
 	return nil
 }
 
 // factsOf knows what a text of this session is.
-func (s *Session) factsOf(text []byte) *parser.Facts { return s.p.memo.FactsAs(text, s.derived.lexing) }
+func (s *Session) factsOf(text []byte) *parser.Facts { return s.p.memo.FactsAs(text, s.lexing()) }
 
 func (s *Session) addFacts(f *parser.Facts) {
 	s.req.facts = append(s.req.facts, f)
@@ -229,4 +272,34 @@ func movesPath(f *parser.Facts) bool {
 		}
 	}
 	return false
+}
+
+// describedLater reports whether the client itself asks behind frame i what it has prepared there.
+func (q *request) describedLater(i int, name []byte) bool {
+	for j := i + 1; j < len(q.frames); j++ {
+		f := &q.frames[j]
+		switch f.typ {
+		case 'D':
+			if object, n, err := pgwire.DecodeObject(q.body(f)); err == nil && object == 'S' && string(n) == string(name) {
+				return true
+			}
+		case 'P', 'C', 'S':
+			return false // the name may mean something else from here on
+		}
+	}
+	return false
+}
+
+// usesLater reports whether the client describes the statement that it prepared at frame i, or binds it in the same request.
+func (q *request) usesLater(i int, name []byte) bool {
+	for j := i + 1; j < len(q.frames); j++ {
+		f := &q.frames[j]
+		if f.typ != 'B' {
+			continue
+		}
+		if m, err := pgwire.DecodeBind(q.body(f)); err == nil && string(m.Statement) == string(name) {
+			return true
+		}
+	}
+	return q.describedLater(i, name)
 }

@@ -12,6 +12,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/aioproxy/aioproxy/cachepolicy"
+	"github.com/aioproxy/aioproxy/parser"
+	"github.com/aioproxy/aioproxy/proxy/admin"
 	"github.com/aioproxy/aioproxy/proxy/auth"
 	"github.com/aioproxy/aioproxy/proxy/backend"
 	"github.com/aioproxy/aioproxy/proxy/pgwire"
@@ -27,8 +29,9 @@ type Session struct {
 	wire   *pgwire.Conn
 	client *pgwire.Reader
 
-	pid    uint32
+	pid    uint32 // what its client was told
 	secret [4]byte
+	tenant backend.Tenant
 
 	database, user string
 	cred           *auth.Credentials
@@ -41,19 +44,29 @@ type Session struct {
 
 	req   request
 	names names
+	own   ownNames
 	led   ledger
 	key   []byte // scratch for interning
 
 	conn     *backend.Conn // the lease, nil when there is none; mu.conn is the same for other goroutines
 	target   router.Target // of the lease
-	stranger bool          // another session used conn since this one did, and no request was sent yet
+	stranger bool          // another session used conn since this one did, and this one has not advanced a sequence yet
 	source   *cluster.Source
 	decided  router.Decision
-	slot     func() // gives the class's concurrency slot back
+	slot     func()        // gives the class's concurrency slot back
+	unjudged []doubt       // statements to be judged when the catalog is known
+	wroteOn  *backend.Conn // of the primary, where the last request that does not only read went; only to compare with
+	begun    deferredBegin
+	lingers  bool  // the connection is kept for a moment; see currvals
+	advanced int64 // when a sequence may have been advanced last, in ticks of the watcher
 
 	seen    sessionPosition
 	want    *backend.Settings // what the leased connection must have for this request
 	renamed []renaming
+	noted   bool           // note was done for the request under way
+	sentAt  uint64         // the schema generation when it was sent
+	params  []byte         // parameter types of the statement that is being described
+	checked *backend.Shape // of a statement that was parsed once more
 
 	out      []byte // towards the server
 	cout     []byte // towards the client, where its bytes do not lie together in the server's buffer
@@ -69,7 +82,8 @@ type Session struct {
 	touched []string // settings that statements since the last settling named
 	resets  []string // those of them that went back to their default
 	asked   *answer  // where the row of a question of ours goes
-	pin     pinReason
+	pins    pinSet
+	keeper  bool                // it was pinned at least once
 	written []cachepolicy.Table // changed by the open transaction, to be invalidated before its end is acknowledged
 	ddl     bool                // the open transaction changed the schema
 	retry   retryState
@@ -80,14 +94,30 @@ type Session struct {
 	waits    context.Context // see waitable
 	endWaits context.CancelCauseFunc
 
+	loggedIn uint64            // the number of logins.latest at the login, or later if nothing since concerned the session
+	old      bool              // see outdated
+	relogins []*parser.Relogin // in the open transaction
+
+	replication *replication           // what the start-up packet asked for, nil otherwise
+	tunnel      atomic.Pointer[tunnel] // of a replication connection
+
+	console *admin.Console                   // for a client of the console, nil otherwise
+	shown   atomic.Pointer[backend.Settings] // settings, for other goroutines
+
 	wakes atomic.Uint32
 	mu    struct {
 		sync.Mutex
-		conn    *backend.Conn
-		busy    bool                    // a statement of this session runs on conn
-		waiting context.CancelCauseFunc // ends a wait for a connection or a position
-		state   sessionState
-		since   int64 // when state began, in ticks of the watcher
+		conn      *backend.Conn
+		busy      bool                    // a statement of this session runs on conn
+		waiting   context.CancelCauseFunc // ends a wait for a connection or a position
+		state     sessionState
+		since     int64  // when state began, in ticks of the watcher
+		begun     int64  // when a BEGIN was put off; 0: none, or it is under way
+		lingers   int64  // since when the connection is kept for a question about a sequence
+		paused    int64  // since when, in ticks of the watcher, the rest of a request is awaited; 0: it is not
+		lastWords []byte // of a home that an administrator closed
+		pins      []heldPin
+		status    byte // of the transaction, when the last statement ended
 	}
 }
 
@@ -103,6 +133,10 @@ const (
 const (
 	wakeServer   uint32 = 1 << iota // its server connection has something to say
 	wakeShutdown                    // aioproxy stops
+	wakeEnded                       // an administrator ended its home
+	wakeBegin                       // a BEGIN that was put off is due
+	wakeLinger                      // no question about a sequence came
+	wakePaused                      // the rest of a request was awaited long enough
 )
 
 // errTerminate: the client said good-bye.
@@ -111,8 +145,16 @@ var errTerminate = errors.New("terminate")
 // run serves the client until it goes. ctx ends when running transactions must not be waited for any longer.
 func (s *Session) run(ctx context.Context) {
 	err := s.startup(ctx)
+	if t := s.tunnel.Load(); t != nil {
+		err = t.run(err)
+	}
+	s.requests(ctx, err)
+}
+
+// requests carries out one request after the other, unless the session is over with err already, to the end.
+func (s *Session) requests(ctx context.Context, err error) {
 	for err == nil {
-		if err = s.readRequest(); err == nil {
+		if err = s.readRequest(ctx); err == nil {
 			err = s.handle(ctx)
 			s.endRequest()
 		}
@@ -122,6 +164,9 @@ func (s *Session) run(ctx context.Context) {
 
 // handle carries out one request.
 func (s *Session) handle(ctx context.Context) error {
+	if s.console != nil {
+		return s.consult()
+	}
 	s.started = time.Now()
 	s.wrote = false
 	if s.req.big {
@@ -134,12 +179,21 @@ func (s *Session) handle(ctx context.Context) error {
 		return s.skipToSync()
 	}
 	s.inspect()
+	s.askedSequence()
+	if done := s.vacate(ctx); done != nil {
+		defer done()
+	}
+	s.awaitCatalog(ctx)
 	var err error
 	switch {
 	case s.local():
 		err = s.flushClient()
 	case s.conn != nil:
 		err = s.held(ctx)
+	case s.begun.active:
+		err = s.inDeferred(ctx)
+	case s.defers():
+		err = s.flushClient()
 	default:
 		err = s.dispatch(ctx)
 	}
@@ -169,7 +223,7 @@ func (s *Session) endRequest() {
 }
 
 // fillClient parks until the client sends. Whoever else needs the session meanwhile wakes it.
-func (s *Session) fillClient() error {
+func (s *Session) fillClient(ctx context.Context) error {
 	if s.atRest() && s.p.draining.Load() && len(s.client.Buffered()) == 0 {
 		return s.shutdown()
 	}
@@ -178,15 +232,28 @@ func (s *Session) fillClient() error {
 		if !errors.Is(err, pgwire.ErrWoken) {
 			return err
 		}
-		if err := s.woken(); err != nil {
+		if err := s.woken(ctx); err != nil {
 			return err
 		}
 	}
 }
 
 // woken looks at why the session was interrupted while it waited for its client.
-func (s *Session) woken() error {
+func (s *Session) woken(ctx context.Context) error {
 	w := s.wakes.Swap(0)
+	if w&wakeBegin != 0 {
+		if err := s.beginNow(ctx); err != nil {
+			return err
+		}
+	}
+	if w&wakeLinger != 0 && len(s.req.frames) == 0 {
+		s.lingeredLong()
+	}
+	if w&wakeEnded != 0 {
+		if err := s.ended(); err != nil {
+			return err
+		}
+	}
 	if w&wakeServer != 0 && s.conn != nil {
 		if err := s.asynchronous(); err != nil {
 			return err
@@ -197,6 +264,9 @@ func (s *Session) woken() error {
 	}
 	if w&wakeShutdown != 0 && s.p.forced.Load() {
 		return s.shutdown()
+	}
+	if w&wakePaused != 0 {
+		return errPaused
 	}
 	return nil
 }
@@ -211,6 +281,10 @@ func (s *Session) shutdown() error {
 // wake interrupts the session if it waits for its client; it may be called from any goroutine.
 func (s *Session) wake(why uint32) {
 	s.wakes.Or(why)
+	if t := s.tunnel.Load(); t != nil {
+		t.server.Wire.Wake()
+		return
+	}
 	s.wire.Wake()
 }
 
@@ -238,7 +312,7 @@ func (s *Session) end(err error) {
 func (s *Session) abandon() {
 	s.stopRecording()
 	if s.conn != nil {
-		clean := s.led.idle() && s.pin == notPinned && s.effects == 0
+		clean := s.led.idle() && s.pins == 0 && s.effects == 0
 		s.release(clean)
 	}
 }
@@ -246,8 +320,9 @@ func (s *Session) abandon() {
 // lease notes that the session now owns a server connection.
 func (s *Session) lease(c *backend.Conn, target router.Target) {
 	s.conn, s.target = c, target
-	s.stranger, c.Lessee = c.Lessee != s.pid, s.pid
+	s.stranger = c.Lessee != s.tenant.ID
 	s.led.reset()
+	s.own.newLease()
 	s.mu.Lock()
 	s.mu.conn = c
 	s.mu.Unlock()
@@ -256,17 +331,18 @@ func (s *Session) lease(c *backend.Conn, target router.Target) {
 // release gives the lease back; keep says that the server connection is clean.
 func (s *Session) release(keep bool) {
 	c := s.conn
+	s.leaveOwnNames()
 	s.conn = nil
 	s.mu.Lock()
-	s.mu.conn, s.mu.busy = nil, false
+	s.mu.conn, s.mu.busy, s.mu.lingers = nil, false, 0
 	s.mu.Unlock()
 	s.led.reset()
 	s.partial = partialFrame{}
-	if s.pin != notPinned {
-		s.setPin(notPinned)
-	}
+	s.lingers = false
+	s.unpinAll()
 	s.effects, s.touched, s.resets = 0, s.touched[:0], s.resets[:0]
-	s.pathUnsure = false
+	s.pathUnsure, s.begun.sent, s.begun.portals = false, false, false
+	s.unjudged = s.unjudged[:0]
 	if s.source != nil {
 		s.source.Done()
 		s.source = nil
@@ -293,10 +369,10 @@ func (s *Session) refuse(f *failure) error {
 	s.cout = f.append(s.cout[:0], "ERROR")
 	s.pend = nil
 	switch {
-	case !s.req.complete || s.req.boundary() == 'H':
+	case !s.req.complete || !s.req.big && s.req.boundary() == 'H':
 		s.refused = true
 	default:
-		s.cout = pgwire.AppendReadyForQuery(s.cout, 'I')
+		s.cout = pgwire.AppendReadyForQuery(s.cout, s.status())
 	}
 	s.last.failed(f)
 	return s.flushClient()
@@ -307,7 +383,7 @@ func (s *Session) skipToSync() error {
 	for i := range s.req.frames {
 		if s.req.frames[i].typ == 'S' {
 			s.refused = false
-			s.cout = pgwire.AppendReadyForQuery(s.cout[:0], 'I')
+			s.cout = pgwire.AppendReadyForQuery(s.cout[:0], s.status())
 			return s.flushClient()
 		}
 	}

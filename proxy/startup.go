@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
-	"github.com/aioproxy/aioproxy/proxy/backend"
 	"github.com/aioproxy/aioproxy/proxy/pgwire"
 	"github.com/aioproxy/aioproxy/router"
 )
@@ -44,14 +42,30 @@ func (s *Session) startup(ctx context.Context) error {
 		return s.loginError(err)
 	}
 	s.cred = cred
-	welcome, err := s.welcome(ctx)
+	var welcome []byte
+	switch {
+	case s.replication != nil:
+		welcome, err = s.connectApart(ctx)
+	case s.database == consoleDatabase:
+		welcome, err = s.openConsole()
+	default:
+		welcome, err = s.welcomeAs(ctx, packet)
+	}
 	if err != nil {
 		return s.loginError(err)
+	}
+	if s.replication == nil && s.database != consoleDatabase {
+		if err := s.moveIn(ctx); err != nil {
+			return s.loginError(err)
+		}
 	}
 	if err := s.wire.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
 	s.client.SetLimit(window)
+	if s.console == nil {
+		s.p.metrics.sessions.Inc()
+	}
 	s.cout = append(s.cout[:0], welcome...)
 	s.cout = pgwire.AppendBackendKeyData(s.cout, s.pid, s.secret[:])
 	s.cout = pgwire.AppendReadyForQuery(s.cout, 'I')
@@ -85,15 +99,18 @@ func (s *Session) loginError(err error) error {
 
 // negotiate answers requests for encryption until the client sends what it is about.
 func (s *Session) negotiate() (*pgwire.Startup, error) {
-	for range 3 { // GSSENCRequest, SSLRequest, StartupMessage
+	asked := map[uint32]bool{}
+	for {
 		packet, err := pgwire.ReadStartup(s.client, pgwire.MaxStartupLength)
 		if err != nil {
 			return nil, err
 		}
-		switch packet.Code {
-		case pgwire.CodeGSSENCRequest:
+		switch {
+		case asked[packet.Code]: // for the second time it is taken for a version, of a protocol that there is not
+			return packet, nil
+		case packet.Code == pgwire.CodeGSSENCRequest:
 			err = s.wire.Write([]byte{'N'})
-		case pgwire.CodeSSLRequest:
+		case packet.Code == pgwire.CodeSSLRequest:
 			err = s.encrypt()
 		default: // an open set
 			return packet, nil
@@ -101,8 +118,8 @@ func (s *Session) negotiate() (*pgwire.Startup, error) {
 		if err != nil {
 			return nil, err
 		}
+		asked[packet.Code] = true
 	}
-	return nil, violation("too many requests for encryption")
 }
 
 func (s *Session) encrypt() error {
@@ -121,8 +138,12 @@ func (s *Session) encrypt() error {
 // identify reads the start-up packet as PostgreSQL's ProcessStartupPacket does.
 func (s *Session) identify(packet *pgwire.Startup) error {
 	if packet.Major() != 3 {
-		return &failure{code: codeFeature, message: fmt.Sprintf(
-			"unsupported frontend protocol %d.%d: server supports 3.0 to 3.0", packet.Major(), packet.Minor())}
+		message := fmt.Sprintf("unsupported frontend protocol %d.%d: server supports 3.0 to 3.0", packet.Major(), packet.Minor())
+		if packet.Major() < 3 { // errors had another form then (send_message_to_frontend in elog.c)
+			_ = s.wire.Write([]byte("EFATAL:  " + message + "\n\x00"))
+			return errGone
+		}
+		return &failure{code: codeFeature, message: message}
 	}
 	if s.p.config().TLS.Mode == "require" && s.wire.TLS() == nil {
 		return &failure{
@@ -130,25 +151,18 @@ func (s *Session) identify(packet *pgwire.Startup) error {
 			hint: "Connect with sslmode=require or stronger.",
 		}
 	}
-	s.user = packet.Get("user")
+	s.user = name(packet.Get("user"))
 	if s.user == "" {
 		return &failure{code: codeInvalidAuth, message: "no PostgreSQL user name specified in startup packet"}
 	}
-	s.database = packet.Get("database")
+	s.database = name(packet.Get("database"))
 	if s.database == "" {
 		s.database = s.user
 	}
-	if r := packet.Get("replication"); r != "" && r != "false" && r != "off" && r != "no" && r != "0" {
-		return &failure{
-			code: codeFeature, message: "replication connections are not supported through aioproxy",
-			hint: "Connect to the server itself for pg_basebackup, pg_receivewal and logical replication.",
-		}
-	}
-	base, err := startupSettings(packet)
-	if err != nil {
+	var err error
+	if s.replication, err = replicationOf(packet); err != nil {
 		return err
 	}
-	s.base = base
 	if packet.Minor() > 0 || len(packet.Extensions) > 0 {
 		names := make([]string, len(packet.Extensions))
 		for i, e := range packet.Extensions {
@@ -159,85 +173,8 @@ func (s *Session) identify(packet *pgwire.Startup) error {
 	return nil
 }
 
-// startupSettings are the settings of a start-up packet, those in options included. Later ones win, and a parameter of its
-// own wins over options, as in process_startup_options.
-func startupSettings(packet *pgwire.Startup) (*backend.Settings, error) {
-	set := backend.Empty
-	var err error
-	for _, p := range packet.Params {
-		if p.Name == "options" {
-			if set, err = optionSettings(set, p.Value); err != nil {
-				return nil, err
-			}
-		}
-	}
-	for _, p := range packet.Params {
-		switch p.Name {
-		case "user", "database", "options", "replication":
-		default: // an open set: any setting may be named
-			set = set.With(p.Name, p.Value)
-		}
-	}
-	return set, nil
-}
-
-// optionSettings reads the -c name=value and --name=value switches of options (postgres, "Options"; PGOPTIONS).
-func optionSettings(set *backend.Settings, options string) (*backend.Settings, error) {
-	args := splitOptions(options)
-	for i := 0; i < len(args); i++ {
-		arg := args[i]
-		var pair string
-		switch {
-		case strings.HasPrefix(arg, "--"):
-			pair = arg[2:]
-		case arg == "-c" && i+1 < len(args):
-			i++
-			pair = args[i]
-		case strings.HasPrefix(arg, "-c"):
-			pair = arg[2:]
-		default: // an open set
-			return nil, &failure{
-				code: "42601", message: fmt.Sprintf("invalid command-line argument for server process: %s", arg),
-				hint: "aioproxy accepts -c name=value and --name=value in options.",
-			}
-		}
-		name, value, ok := strings.Cut(pair, "=")
-		if !ok {
-			return nil, &failure{code: "42601", message: fmt.Sprintf("%s requires a value", arg)}
-		}
-		set = set.With(strings.ReplaceAll(name, "-", "_"), value)
-	}
-	return set, nil
-}
-
-// splitOptions splits at white space that no backslash precedes (pg_split_opts in postinit.c).
-func splitOptions(options string) []string {
-	var args []string
-	var b strings.Builder
-	begun := false
-	for i := 0; i < len(options); i++ {
-		c := options[i]
-		switch {
-		case c == '\\' && i+1 < len(options):
-			i++
-			b.WriteByte(options[i])
-			begun = true
-		case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f':
-			if begun {
-				args = append(args, b.String())
-				b.Reset()
-				begun = false
-			}
-		default: // an open set
-			b.WriteByte(c)
-			begun = true
-		}
-	}
-	if begun {
-		args = append(args, b.String())
-	}
-	return args
-}
+// name cuts what is longer than a name can be (NAMEDATALEN), as ProcessStartupPacket does.
+func name(s string) string { return s[:min(len(s), 63)] }
 
 // welcomeQuery asks for what a session has to know of its defaults.
 const welcomeQuery = "SELECT pg_catalog.current_setting('search_path'), pg_catalog.current_setting('default_transaction_read_only'), " +
@@ -247,7 +184,8 @@ const welcomeQuery = "SELECT pg_catalog.current_setting('search_path'), pg_catal
 // the user, so that whatever PostgreSQL has against it is said in PostgreSQL's words, unless that was done moments ago.
 func (s *Session) welcome(ctx context.Context) ([]byte, error) {
 	key := welcomeKey{s.database, s.user, s.base}
-	if w := s.p.welcomes.get(key); w != nil {
+	s.loggedIn = s.p.logins.latest.Load()
+	if w := s.p.welcomes.get(key, s.loggedIn); w != nil {
 		s.setDefaults(&w.defaults)
 		return w.status, nil
 	}
@@ -260,6 +198,7 @@ func (s *Session) welcome(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.loggedIn = s.loggedIn
 	s.p.welcomes.put(key, w)
 	s.setDefaults(&w.defaults)
 	s.release(true)

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,49 +20,10 @@ const (
 	effReset                         // RESET ALL, DISCARD ALL; it may have failed or been rolled back
 	effSuspect                       // something that cannot be seen through
 	effUnseen                        // it may have set what the server does not list (custom settings)
-	effPlans                         // DEALLOCATE ALL, DISCARD ALL were carried out: our statements on this connection are gone
 	effDiscarded                     // DISCARD ALL was carried out
+	effSequences                     // DISCARD SEQUENCES was carried out
+	effRefused                       // a statement failed: what it named may be nothing that a session can set, or not be there
 )
-
-// pinReason says why a session keeps its server connection between transactions. It is a metric label.
-type pinReason uint8
-
-const (
-	notPinned pinReason = iota
-	pinTemporary
-	pinAdvisoryLock
-	pinCursor
-	pinListen
-	pinPrepare
-	pinStatement // a prepared statement too large to be kept
-	pinUnseen    // state that the server does not list
-	pinSeed
-	pinLibrary
-	pinSequence
-	pinReasons
-)
-
-var pinNames = [pinReasons]string{
-	"none", "temporary_table", "advisory_lock", "with_hold_cursor", "listen", "sql_prepare", "large_statement",
-	"unseen_state", "setseed", "load",
-	"sequence",
-}
-
-func (r pinReason) String() string { return pinNames[r] }
-
-// sticky pins have no question that PostgreSQL could answer; they end with DISCARD ALL or the session.
-func (r pinReason) sticky() bool {
-	return r == pinStatement || r == pinUnseen || r == pinSeed || r == pinLibrary || r == pinSequence
-}
-
-func (s *Session) setPin(r pinReason) {
-	if s.pin == r {
-		return
-	}
-	s.p.metrics.pinned(s.pin, -1)
-	s.p.metrics.pinned(r, 1)
-	s.pin = r
-}
 
 // probe asks the server for all state of a session that cannot be carried over or that we may not have seen. Every name is
 // qualified, so that a session's search_path cannot change what it asks.
@@ -74,26 +34,36 @@ const probe = `SELECT CASE WHEN pg_catalog.pg_my_temp_schema() OPERATOR(pg_catal
 	`EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()), ` +
 	`EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable), ` +
 	`EXISTS (SELECT FROM pg_catalog.pg_listening_channels()), ` +
-	`EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql), ` +
-	`(SELECT pg_catalog.json_object_agg(name, setting) FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session')`
+	`EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql)`
+
+// What goes with it. Rows, not an aggregate: in some client encodings no text form of an aggregate could be taken apart.
+const (
+	listSettings = `; SELECT name, setting FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session' ` +
+		`AND name OPERATOR(pg_catalog.<>) ALL (ARRAY['transaction_isolation', 'transaction_read_only', 'transaction_deferrable'])`
+	listStatements = `; SELECT name, from_sql FROM pg_catalog.pg_prepared_statements`
+)
 
 // settle asks the server what the session's statements left behind, once they are over: settings become the session's own,
 // the rest pins.
 func (s *Session) settle(ctx context.Context) error {
 	c, eff := s.conn, s.effects
 	s.effects = 0
-	if eff&effPlans != 0 {
-		c.Prepared.Clear()
-		c.Strays, c.Unnamed = nil, 0
-		s.names.clear()
+	if len(s.unjudged) > 0 {
+		eff |= s.resolveDoubts(ctx, eff&effRefused != 0)
 	}
-	if eff&effReset != 0 {
+	if eff&effRefused != 0 && eff&effSettings != 0 {
+		eff |= effSuspect
+	}
+	if eff&(effReset|effRefused) != 0 {
 		// The server lists what is left of the others; custom settings are asked for by name.
 		s.touched = slices.DeleteFunc(s.touched, func(name string) bool { return !strings.Contains(name, ".") })
 	}
-	if eff&effDiscarded != 0 && s.pin.sticky() {
-		c.Tainted = c.Tainted || s.pin == pinSeed || s.pin == pinLibrary // which it does not take back
-		s.setPin(notPinned)
+	if eff&effDiscarded != 0 && len(s.req.facts) == 1 { // else what came behind it may have made a new one
+		c.Tainted = c.Tainted || s.pins.has(pinSeed) || s.pins.has(pinLibrary) // which it does not take back
+		s.unpin(stickyPins)
+	}
+	if eff&effSequences != 0 && len(s.req.facts) == 1 {
+		s.unpin(1 << pinSequence)
 	}
 	if eff&effSuspect != 0 {
 		return s.askAll(eff)
@@ -135,7 +105,8 @@ func appendCurrent(b *strings.Builder, names []string) {
 func (s *Session) adoptTouched(values [][]byte) {
 	applied, mine := s.conn.Applied, s.settings
 	for i, name := range s.touched {
-		if i >= len(values) || values[i] == nil || slices.Contains(s.resets, name) || s.isDefault(name, string(values[i])) {
+		gone := i >= len(values) || values[i] == nil || slices.Contains(s.resets, name) && !s.leftEmpty(name, values[i])
+		if gone || s.isDefault(name, string(values[i])) {
 			applied, mine = applied.Without(name), mine.Without(name)
 			if v, ok := s.base.Get(name); ok {
 				mine = mine.With(name, v)
@@ -147,6 +118,15 @@ func (s *Session) adoptTouched(values [][]byte) {
 	s.touched, s.resets = s.touched[:0], s.resets[:0]
 	s.conn.Applied = applied
 	s.setSettings(mine)
+}
+
+// leftEmpty: a custom setting that was reset is there still, and empty: current_setting does not say NULL any more.
+func (s *Session) leftEmpty(name string, value []byte) bool {
+	if value == nil || len(value) > 0 || !strings.Contains(name, ".") {
+		return false
+	}
+	_, asked := s.base.Get(name)
+	return !asked
 }
 
 // isDefault recognises roles that are the login role, for which PostgreSQL has values of their own.
@@ -178,24 +158,28 @@ func (s *Session) askAll(eff effects) error {
 	b.WriteString(probe)
 	b.WriteString(", ")
 	appendCurrent(&b, names)
-	values, err := s.ask(b.String())
-	if err != nil || len(values) != 6+len(names) {
+	b.WriteString(listSettings)
+	if s.own.active {
+		b.WriteString(listStatements)
+	}
+	tables, err := s.askTables(b.String())
+	if err != nil || len(tables) < 2 || len(tables[0]) != 1 || len(tables[0][0]) != 5+len(names) {
 		return s.unaccounted(err)
 	}
-	listed := map[string]string{}
-	if len(values[5]) > 0 {
-		if err := json.Unmarshal(values[5], &listed); err != nil {
-			return s.unaccounted(err)
+	values := tables[0][0]
+	applied := backend.Empty
+	for _, row := range tables[1] {
+		if len(row) == 2 {
+			applied = applied.With(string(row[0]), string(row[1]))
 		}
 	}
-	applied := backend.Empty
-	for name, v := range listed {
-		applied = applied.With(name, v)
+	if len(tables) == 3 {
+		s.adoptNames(tables[2])
 	}
 	s.conn.Applied = applied
 	s.setSettings(s.keepBase(applied, names))
 	s.touched = append(s.touched[:0], names...)
-	s.adoptTouched(values[6:])
+	s.adoptTouched(values[5:])
 	s.setSettings(s.withoutOverlay(overlay, eff))
 	s.pinFor(values, eff)
 	return nil
@@ -212,8 +196,8 @@ func (s *Session) overlaid() (names []string) {
 	return names
 }
 
-// withoutOverlay is the session's settings without those of the class, and after a RESET ALL without the empty values that
-// are left of custom settings.
+// withoutOverlay is the session's settings without those of the class, and after a RESET ALL with what the start-up packet
+// asked for in place of the empty values that are left of custom settings.
 func (s *Session) withoutOverlay(overlay []string, eff effects) *backend.Settings {
 	mine := s.settings
 	for _, name := range overlay {
@@ -221,7 +205,7 @@ func (s *Session) withoutOverlay(overlay []string, eff effects) *backend.Setting
 	}
 	if eff&effReset != 0 {
 		s.settings.Each(func(name, value string) {
-			if value == "" && strings.Contains(name, ".") {
+			if _, asked := s.base.Get(name); asked && value == "" && strings.Contains(name, ".") {
 				mine = mine.Without(name)
 			}
 		})
@@ -244,14 +228,24 @@ func (s *Session) pinFor(values [][]byte, eff effects) {
 	for i, r := range []pinReason{pinTemporary, pinAdvisoryLock, pinCursor, pinListen, pinPrepare} {
 		if len(values[i]) == 1 && values[i][0] == 't' {
 			s.setPin(r)
-			return
+			if r == pinTemporary {
+				s.keepPrivate()
+			}
+		} else {
+			s.unpin(1 << r)
 		}
 	}
-	switch {
-	case eff&effUnseen != 0:
+	if eff&effUnseen != 0 {
 		s.setPin(pinUnseen)
-	case !s.pin.sticky():
-		s.setPin(notPinned)
+	}
+}
+
+// keepPrivate: the schema of temporary objects stays when they are gone, and current_schemas() shows it.
+func (s *Session) keepPrivate() {
+	if s.tenant.Home() == s.conn {
+		s.conn.Private = true
+	} else {
+		s.conn.Tainted = true
 	}
 }
 
@@ -272,6 +266,15 @@ var errAsk = errors.New("the server refused a question about the session")
 
 // ask runs a question of one row on the leased connection. What the server says meanwhile to the client goes there.
 func (s *Session) ask(query string) ([][]byte, error) {
+	tables, err := s.askTables(query)
+	if err != nil || len(tables) == 0 || len(tables[0]) == 0 {
+		return nil, err
+	}
+	return tables[0][0], nil
+}
+
+// askTables runs questions and returns the rows of each.
+func (s *Session) askTables(query string) ([]table, error) {
 	s.conn.Unnamed = 0
 	s.out = pgwire.AppendQuery(s.out[:0], query)
 	s.led.sent(owed{kind: owedQuery, action: swallow})
@@ -288,22 +291,35 @@ func (s *Session) ask(query string) ([][]byte, error) {
 	if a.code != "" {
 		return nil, fmt.Errorf("%w: %s", errAsk, a.code)
 	}
-	return a.values, nil
+	return a.tables, nil
 }
 
-// answer collects the row of a question of ours.
+// table is the rows of one result, and in each its columns.
+type table [][][]byte
+
+// answer collects the rows of questions of ours.
 type answer struct {
-	values [][]byte
+	tables []table
 	code   string
 }
 
-// row copies the columns of a DataRow; NULL is nil.
+// begin is for the RowDescription.
+func (a *answer) begin() { a.tables = append(a.tables, nil) }
+
 func (a *answer) row(body []byte) {
-	a.values = a.values[:0]
+	if n := len(a.tables); n > 0 {
+		a.tables[n-1] = append(a.tables[n-1], columnsOf(body))
+	}
+}
+
+// columnsOf copies the columns of a DataRow; NULL is nil.
+func columnsOf(body []byte) [][]byte {
+	var values [][]byte
 	pgwire.EachColumn(body, func(v []byte) {
 		if v != nil {
 			v = append([]byte{}, v...)
 		}
-		a.values = append(a.values, v)
+		values = append(values, v)
 	})
+	return values
 }

@@ -11,6 +11,7 @@ import (
 	"weak"
 
 	"github.com/aioproxy/aioproxy/parser"
+	"github.com/aioproxy/aioproxy/proxy/backend"
 	"github.com/aioproxy/aioproxy/proxy/pgwire"
 )
 
@@ -20,7 +21,8 @@ type statement struct {
 	text  string
 	types string // parameter type oids, four bytes each
 	facts *parser.Facts
-	valid atomic.Pointer[validity] // the last time that a server accepted it
+	valid atomic.Pointer[validity]      // the last time that a server accepted it
+	shape atomic.Pointer[backend.Shape] // the last one learnt: equal ones are shared
 }
 
 // validity says for whom, and under which schema, a server accepted a Parse.
@@ -28,6 +30,7 @@ type validity struct {
 	database, role, searchPath string
 	generation                 uint64
 	at                         time.Time
+	shape                      *backend.Shape // nil while it is not known
 }
 
 // validFor is how long an accepted Parse counts for other sessions, if no DDL came by: a schema changed around aioproxy is
@@ -41,8 +44,19 @@ func (s *Session) accepted(p *prepared) {
 		return
 	}
 	p.stmt.valid.Store(&validity{
-		database: s.database, role: s.roleName(), searchPath: s.searchPath, generation: p.parsed, at: time.Now(),
+		database: s.database, role: s.roleName(), searchPath: s.searchPath, generation: p.parsed, at: time.Now(), shape: p.shape,
 	})
+}
+
+// acceptedShape adds the shape, which is learnt later.
+func (s *Session) acceptedShape(p *prepared) {
+	v := p.stmt.valid.Load()
+	if v == nil || v.shape == p.shape || v.generation != p.parsed || !s.sameValidity(v) {
+		return
+	}
+	known := *v
+	known.shape = p.shape
+	p.stmt.valid.Store(&known)
 }
 
 func (s *Session) sameValidity(v *validity) bool {
@@ -115,8 +129,25 @@ func (in *interned) forget(key string) {
 // prepared is what one name of one session means.
 type prepared struct {
 	stmt   *statement
-	parsed uint64 // the server's schema generation when the client sent Parse; an older preparation on a server is made anew
-	onlyOn string // the name on the server connection that alone has it (a text too long to keep); empty otherwise
+	parsed uint64         // the server's schema generation when the client sent Parse; an older preparation on a server is made anew
+	path   string         // search_path then
+	shape  *backend.Shape // as the server described it then; nil while that is not known
+	usable usability      // the last time that it was seen to return that still
+	// believed: no server saw the client's Parse.
+	believed bool
+	own      uint64 // the lease in which the server has it under the client's own name; see ownNames
+	// ghost: what is there under that name may have another shape. It can be listed and dropped, but not used.
+	ghost  bool
+	onlyOn string // an unnamed one whose text is too long to keep: the name that it has on the server connection instead
+	large  bool   // its text was too long to keep: it is on one server connection alone
+	// doubtful: SQL may have dropped it, or given the name to something else.
+	doubtful bool
+}
+
+// usability says when a server could use a statement as its client knows it.
+type usability struct {
+	generation uint64
+	path       string
 }
 
 // names is the statement name space of one session, as PostgreSQL keeps it per backend.
@@ -156,10 +187,17 @@ func (n *names) nameOf(p *prepared) string {
 	return ""
 }
 
-// clear forgets all names, as DEALLOCATE ALL and DISCARD ALL do.
-func (n *names) clear() {
-	n.unnamed = nil
-	clear(n.named)
+// large reports whether there is a statement that only one server connection has.
+func (n *names) large() bool {
+	if n.unnamed != nil && n.unnamed.large {
+		return true
+	}
+	for _, p := range n.named {
+		if p.large {
+			return true
+		}
+	}
+	return false
 }
 
 // undoKind says what becomes of a name when the server ignores or refuses the message that changed it.
@@ -170,6 +208,8 @@ const (
 	undoName              // the name means what it meant before
 	undoUnnamed           // a refused Parse of the unnamed statement leaves none (exec_parse_message drops it first)
 	undoInjected          // our own Parse ahead of a Bind: the server does not have the statement
+	undoOwn               // the same, under the client's name
+	undoClose             // our Close: the server still has the statement
 )
 
 // serverNames gives every Parse a name of its own, so that a name never has to be free before it can be used.

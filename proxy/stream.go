@@ -109,29 +109,27 @@ func (s *Session) drain() error {
 	}
 }
 
-// stream passes on a message that is larger than the window. What it does is not known, so it goes to the primary; its
-// text is not kept, so a statement that it prepares lives on this server connection alone.
+// stream passes on a message that is larger than the window. What it does is not known before its end, so it goes to the
+// primary; its text is not kept, so a statement that it prepares lives on this server connection alone.
 func (s *Session) stream(ctx context.Context) error {
 	q := &s.req
 	if s.refused || q.header.Type == 'd' { // the rest of a COPY that the server has given up is ignored
-		return s.swallowBig()
+		return s.swallowBig(ctx)
 	}
-	if s.conn == nil {
-		s.decided = router.Decision{Target: router.Primary, Reason: router.TooLarge, Rule: -1}
-		s.last.begin(s.decided)
-		s.retry = retryState{}
-		if err := s.acquire(ctx, s.decided); err != nil {
-			_ = s.swallowBig()
-			return err
+	if err := s.connForBig(ctx); err != nil {
+		if swallowed := s.swallowBig(ctx); swallowed != nil {
+			return swallowed
 		}
-	} else if s.led.idle() {
-		s.want = s.settings
+		q.complete = q.header.Type == 'Q' || q.header.Type == 'F'
+		return s.failed(err)
 	}
 	s.setBusy(true)
 	s.out = s.out[:0]
 	if err := s.prepareServer(); err != nil {
 		return err
 	}
+	s.sweep()
+	s.takeSequences()
 	used, err := s.bigHead()
 	if err != nil {
 		return err
@@ -142,7 +140,7 @@ func (s *Session) stream(ctx context.Context) error {
 	s.out = nil
 	s.client.Discard(used)
 	q.raw = nil
-	if err := s.passOn(q.header.Len - used); err != nil {
+	if err := s.passOn(ctx, q.header.Len-used); err != nil {
 		return err
 	}
 	switch q.header.Type {
@@ -163,6 +161,28 @@ func (s *Session) stream(ctx context.Context) error {
 	return s.drain()
 }
 
+// connForBig sees to it that there is a server connection, in the client's transaction.
+func (s *Session) connForBig(ctx context.Context) error {
+	if s.conn == nil && s.begun.active {
+		if s.begun.failed != nil {
+			return s.begun.failed
+		}
+		if err := s.beginFailed(s.beginAlone(ctx)); err != nil {
+			return err
+		}
+	}
+	if s.conn != nil {
+		if s.led.idle() {
+			s.want = s.settings
+		}
+		return nil
+	}
+	s.decided = router.Decision{Target: router.Primary, Reason: router.TooLarge, Rule: -1}
+	s.last.begin(s.decided)
+	s.retry = retryState{}
+	return s.acquire(ctx, s.decided)
+}
+
 // bigHead appends the rewritten beginning of a large message and says how much of the client's bytes it stands for.
 func (s *Session) bigHead() (used int, err error) {
 	q := &s.req
@@ -173,6 +193,9 @@ func (s *Session) bigHead() (used int, err error) {
 	case 'Q':
 		s.names.unnamed, s.conn.Unnamed = nil, 0
 		s.led.sent(owed{kind: owedQuery})
+		s.readsLong(nil)
+		s.out = append(s.out, q.raw[:pgwire.HeaderSize]...)
+		return pgwire.HeaderSize, nil
 	case 'F':
 		s.led.sent(owed{kind: owedFunction})
 	case 'P':
@@ -187,7 +210,7 @@ func (s *Session) bigHead() (used int, err error) {
 	return len(q.raw), nil
 }
 
-// tooLong stands for a text that was not looked at.
+// tooLong stands for a text that was too long to find out what it is.
 var tooLong = &parser.Facts{Reason: "too long", Normalized: "<opaque>", Statements: []parser.Statement{{Kind: parser.Opaque}}}
 
 func (s *Session) bigParse(body []byte) (int, error) {
@@ -195,14 +218,25 @@ func (s *Session) bigParse(body []byte) (int, error) {
 	if err != nil {
 		return 0, violation("invalid Parse message")
 	}
-	now := &prepared{stmt: &statement{facts: tooLong}, onlyOn: s.p.serverNames.fresh()}
+	now := &prepared{stmt: &statement{facts: tooLong}, large: true}
+	s.readsLong(now.stmt)
 	prev := s.names.get(name)
-	s.note()
+	on := string(name)
+	if on == "" {
+		// Our own questions about the session would drop an unnamed one.
+		now.onlyOn = s.p.serverNames.fresh()
+		on = now.onlyOn
+	} else {
+		s.own.active, now.own = true, s.own.lease
+		if prev != nil {
+			s.putOwn(on, prev)
+		}
+	}
 	s.setPin(pinStatement)
-	s.names.set(string(name), now) // first: the server may be ignoring it
+	s.setName(string(name), now) // first: the server may be ignoring it
 	s.led.sent(owed{kind: owedParse, undo: undoName, name: string(name), prev: prev, now: now})
-	s.out = pgwire.AppendHeader(s.out, 'P', s.req.header.BodyLen()-len(name)+len(now.onlyOn))
-	s.out = append(append(s.out, now.onlyOn...), 0)
+	s.out = pgwire.AppendHeader(s.out, 'P', s.req.header.BodyLen()-len(name)+len(on))
+	s.out = append(append(s.out, on...), 0)
 	return pgwire.HeaderSize + len(name) + 1, nil
 }
 
@@ -212,18 +246,19 @@ func (s *Session) bigBind(body []byte) (int, error) {
 	if err != nil || err2 != nil {
 		return 0, violation("invalid Bind message")
 	}
-	if p := s.names.get(name); p != nil {
-		s.req.facts[0] = p.stmt.facts
+	if p := s.names.get(name); p != nil && !p.doubtful && p.stmt.facts != tooLong {
+		s.req.facts, s.req.names = s.req.facts[:0], s.req.names[:0]
+		s.addFacts(p.stmt.facts)
 	}
 	s.note()
-	on := s.serverName(name)
-	if p := s.names.get(name); p != nil && p.onlyOn != "" {
-		on = p.onlyOn
+	on, err := s.serverName(name)
+	if err != nil {
+		return 0, err
 	}
+	s.led.sent(owed{kind: owedBind, now: s.names.get(name), taken: on, stale: on == staleName})
 	if on == "" {
 		on = string(name)
 	}
-	s.led.sent(owed{kind: owedBind})
 	s.out = pgwire.AppendHeader(s.out, 'B', s.req.header.BodyLen()-len(name)+len(on))
 	s.out = append(append(s.out, portal...), 0)
 	s.out = append(append(s.out, on...), 0)
@@ -231,12 +266,12 @@ func (s *Session) bigBind(body []byte) (int, error) {
 }
 
 // passOn forwards n more bytes from the client as they come.
-func (s *Session) passOn(n int) error {
+func (s *Session) passOn(ctx context.Context, n int) error {
 	for n > 0 {
 		buf := s.client.Buffered()
 		if len(buf) == 0 {
 			s.client.SetLimit(pgwire.WindowSize)
-			err := s.fillClient()
+			err := s.fillClient(ctx)
 			s.client.SetLimit(window)
 			if err != nil {
 				return err
@@ -244,6 +279,7 @@ func (s *Session) passOn(n int) error {
 			continue
 		}
 		buf = buf[:min(n, len(buf))]
+		s.readLong(buf, len(buf) == n)
 		if err := s.writeStream(buf); err != nil {
 			return err
 		}
@@ -266,11 +302,11 @@ func (s *Session) writeStream(b []byte) error {
 }
 
 // swallowBig reads a large message that nobody will get.
-func (s *Session) swallowBig() error {
+func (s *Session) swallowBig(ctx context.Context) error {
 	for n := s.req.header.Len; n > 0; {
 		buf := s.client.Buffered()
 		if len(buf) == 0 {
-			if err := s.fillClient(); err != nil {
+			if err := s.fillClient(ctx); err != nil {
 				return err
 			}
 			continue

@@ -14,6 +14,9 @@ const tick = 50 * time.Millisecond
 // longTicks is how long a session waits for its server before the watcher looks whether the client is still there.
 const longTicks = int64(time.Second / tick)
 
+// pauseTicks is how long the rest of a request is waited for before what is there is sent.
+const pauseTicks = 1
+
 // watch looks after what happens beside the sessions' goroutines: servers that speak to a session which waits for its
 // client, and clients that vanish during a long statement.
 func (p *Proxy) watch(ctx context.Context) {
@@ -28,6 +31,8 @@ func (p *Proxy) watch(ctx context.Context) {
 		case <-t.C:
 		}
 		now := p.ticks.Add(1)
+		p.mourn()
+		p.keepVacant()
 		p.sessions.each(func(s *Session) {
 			if ticket, vanished := s.look(now); vanished {
 				cancels.Go(func() { _ = p.pools.Cancel(ctx, ticket) })
@@ -42,6 +47,18 @@ func (s *Session) look(now int64) (ticket backend.Ticket, vanished bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.mu.conn
+	if s.mu.lingers != 0 && now-s.mu.lingers > lingerTicks {
+		s.mu.lingers = 0
+		s.wake(wakeLinger)
+	}
+	if s.mu.begun != 0 && now-s.mu.begun > beginTicks {
+		s.mu.begun = 0
+		s.wake(wakeBegin)
+	}
+	if s.mu.paused != 0 && now-s.mu.paused > pauseTicks {
+		s.mu.paused = 0
+		s.wake(wakePaused)
+	}
 	if c == nil {
 		return ticket, false
 	}

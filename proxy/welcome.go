@@ -24,6 +24,7 @@ type welcomed struct {
 	status   []byte // ParameterStatus messages
 	defaults defaults
 	at       time.Time
+	loggedIn uint64 // see logins
 }
 
 // welcomes remembers the latest logins.
@@ -34,11 +35,11 @@ type welcomes struct {
 	}
 }
 
-func (w *welcomes) get(key welcomeKey) *welcomed {
+func (w *welcomes) get(key welcomeKey, latest uint64) *welcomed {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e := w.mu.byKey[key]
-	if e == nil || time.Since(e.at) > welcomeTTL {
+	if e == nil || e.loggedIn != latest || time.Since(e.at) > welcomeTTL {
 		return nil
 	}
 	return e

@@ -26,15 +26,16 @@ func splitting(connections int) string {
 type driver struct {
 	name    string
 	prepare func(t *testing.T) []string
+	pins    []string // why sessions of the program keep their connection between transactions
 }
 
 func drivers() []driver {
 	return []driver{
-		{"pgx", buildGo("pgx")},
-		{"libpq", buildGo("libpq")},
-		{"node", installNode},
-		{"psycopg2", findPsycopg2},
-		{"psql", findPsql},
+		{"pgx", buildGo("pgx"), nil},
+		{"libpq", buildGo("libpq"), []string{"listen"}},
+		{"node", installNode, []string{"listen"}},
+		{"psycopg2", findPsycopg2, []string{"sql_prepare"}},
+		{"psql", findPsql, []string{"sql_prepare", "temporary_table", "sequence", "listen"}},
 	}
 }
 
@@ -52,7 +53,7 @@ func TestDriversSeeNoDifference(t *testing.T) {
 
 			database := d.name + "_proxied"
 			warmUp(t, p, database)
-			before := p.counters(t, "database_queries_total", "class", "target")
+			before, pinsBefore := p.counters(t, "database_queries_total", "class", "target"), pinningOf(t, p)
 			proxied, err := command(t.Context(), t, environment(p.host, p.port, database), line[0], line[1:]...)
 			require.NoError(t, err, "through aioproxy")
 			after := p.counters(t, "database_queries_total", "class", "target")
@@ -60,6 +61,7 @@ func TestDriversSeeNoDifference(t *testing.T) {
 			require.Equal(t, withoutPIDs(direct), withoutPIDs(proxied))
 			require.Greater(t, len(direct), 1000, "the program has said what it did")
 			report(t, d.name, before, after)
+			judgePins(t, d, pinningOf(t, p).since(pinsBefore))
 		})
 	}
 }

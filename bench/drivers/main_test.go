@@ -44,7 +44,7 @@ func run(m *testing.M) int {
 		_, _ = os.Stderr.Write(out)
 		return 1
 	}
-	return testbed.Main(m, testbed.Options{Replicas: 1, Redis: true}, func(c *testbed.Cluster) { bed = c })
+	return testbed.Main(m, testbed.Options{Replicas: 1, Redis: true, Conf: map[string]string{"wal_level": "logical"}}, func(c *testbed.Cluster) { bed = c })
 }
 
 // proxy is a running aioproxy process.

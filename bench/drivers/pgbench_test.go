@@ -30,7 +30,7 @@ func TestPgbench(t *testing.T) {
 			database := fmt.Sprintf("pgbench_%d", connections)
 			require.NoError(t, bed.Primary().Exec(t.Context(), "postgres", "CREATE DATABASE "+database))
 			pgbench(t, p, database, "-i", "-q", "-s", "2")
-			done := 0
+			done, before := 0, pinningOf(t, p)
 			for _, protocol := range []string{"simple", "extended", "prepared"} {
 				for _, script := range []string{"tpcb-like", "select-only"} {
 					t.Run(protocol+"/"+script, func(t *testing.T) {
@@ -45,6 +45,7 @@ func TestPgbench(t *testing.T) {
 					}
 				}
 			}
+			judgePins(t, driver{name: "pgbench"}, pinningOf(t, p).since(before))
 			balanced(t, p, database, done)
 		})
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/aioproxy/aioproxy/cmd/aioproxy/build"
 )
 
 func TestWrongCommandLines(t *testing.T) {
@@ -51,8 +53,8 @@ func TestVersion(t *testing.T) {
 	got := aioproxy(t, "", "version")
 	assert.Equal(t, exitOK, got.code)
 	assert.Regexp(t, `^aioproxy \S+.* go1\.\S+ linux/`, got.out)
-	defer func(v string) { version = v }(version)
-	version = "1.2.3"
+	defer func(v string) { build.Version = v }(build.Version)
+	build.Version = "1.2.3"
 	assert.Contains(t, aioproxy(t, "", "version").out, "aioproxy 1.2.3")
 }
 

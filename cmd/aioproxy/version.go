@@ -3,14 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/pflag"
-)
 
-// version is set by the linker: -ldflags '-X main.version=1.2.3'.
-var version string
+	"github.com/aioproxy/aioproxy/cmd/aioproxy/build"
+)
 
 func versionCommand() command {
 	return command{
@@ -21,33 +18,9 @@ func versionCommand() command {
 				if len(args) > 0 {
 					return usagef("version takes no arguments")
 				}
-				fmt.Fprintln(std.out, versionLine())
+				fmt.Fprintln(std.out, build.Line())
 				return nil
 			}
 		},
 	}
-}
-
-// versionLine says what was built from what, as far as the build recorded it.
-func versionLine() string {
-	name, commit := version, ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		settings := map[string]string{}
-		for _, s := range info.Settings {
-			settings[s.Key] = s.Value
-		}
-		if name == "" {
-			name = info.Main.Version
-		}
-		if revision := settings["vcs.revision"]; revision != "" {
-			commit = " commit " + revision[:min(12, len(revision))]
-		}
-		if settings["vcs.modified"] == "true" {
-			commit += " (modified)"
-		}
-	}
-	if name == "" {
-		name = "(devel)"
-	}
-	return fmt.Sprintf("aioproxy %s%s %s %s/%s", name, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -128,6 +128,7 @@ func dollarEnd(s string, i int) int {
 // bodyFacts is what the words of a body say.
 type bodyFacts struct {
 	setsState bool
+	unlisted  bool                // see effect
 	writes    bool                // may change tables; only asked for trigger functions, as others are judged by their label
 	words     map[string]struct{} // that may be the names of functions
 }
@@ -136,8 +137,12 @@ type bodyFacts struct {
 var writingWords = wordSet(`insert update delete merge truncate copy execute call create alter drop refresh grant revoke
 	import reassign comment security reindex cluster`)
 
-// sessionCommands change what belongs to the session when a statement begins with them.
-var sessionCommands = wordSet(`set reset listen unlisten prepare deallocate load discard`)
+// sessionCommands change what belongs to the session when a statement begins with them, and listedCommands what the server
+// lists of it.
+var (
+	sessionCommands = wordSet(`set reset load discard`)
+	listedCommands  = wordSet(`listen unlisten prepare deallocate`)
+)
 
 // keywords are the words so frequent in bodies that it pays not to look them up as functions.
 var keywords = wordSet(`select from where and or not as is null in on by if then else elsif end begin return declare
@@ -151,10 +156,12 @@ func readBody(body string) bodyFacts {
 			continue
 		}
 		f.writes = f.writes || writingWords[w.text]
-		f.setsState = f.setsState || setsSessionState(words, i)
+		sets, unlisted := setsSessionState(words, i)
+		f.setsState, f.unlisted = f.setsState || sets, f.unlisted || unlisted
 		if b, ok := builtinInBody(w.text); ok {
 			f.writes = f.writes || b.writes
 			f.setsState = f.setsState || b.setsState || b.pins != ""
+			f.unlisted = f.unlisted || b.unlisted || b.pins != "" && b.pins != pinAdvisoryLock
 		}
 		f.words[w.text] = struct{}{}
 	}
@@ -169,19 +176,23 @@ func builtinInBody(name string) (effect, bool) {
 	return builtin(name, Volatile), true
 }
 
-func setsSessionState(words []word, i int) bool {
+// setsSessionState says whether the word at i does, and whether that is more than what the server lists.
+func setsSessionState(words []word, i int) (sets, unlisted bool) {
 	w := words[i]
 	switch {
-	case w.text == "execute" || w.text == pgTemp: // dynamic SQL may be anything
-		return true
+	case w.text == "execute": // dynamic SQL may be anything
+		return true, true
+	case w.text == pgTemp, w.start && listedCommands[w.text]:
+		return true, false
 	case w.start && w.text == "set":
-		return i+1 == len(words) || words[i+1].text != "local" // which ends with the transaction
+		sets = i+1 == len(words) || words[i+1].text != "local" // which ends with the transaction
+		return sets, sets
 	case w.start && sessionCommands[w.text]:
-		return true
+		return true, true
 	case w.text == "create" || w.text == "into":
-		return temporaryFollows(words[i+1:])
+		return temporaryFollows(words[i+1:]), false
 	}
-	return false
+	return false, false
 }
 
 func temporaryFollows(words []word) bool {

@@ -11,6 +11,7 @@ const (
 	pinAdvisoryLock = "advisory_lock" // session-level lock; pg_locks tells when it is gone
 	pinSequence     = "sequence"      // currval, lastval: answered from the connection that called nextval
 	pinSetseed      = "setseed"       // random() follows the seed of its connection
+	pinBackendPID   = "backend_pid"   // the client may use what it is told as long as the session lasts
 )
 
 // What PostgreSQL's own functions (oid below 16384) do cannot be seen from pg_proc: provolatile says that a result may
@@ -107,11 +108,24 @@ func builtin(name string, v Volatility) effect {
 	e.reads = runsQuery[name] || readsByName[name]
 	e.setsState = setsSession[name] || runsQuery[name]
 	e.pins = pinOf(name)
+	e.unlisted = e.setsState && e.pins != pinAdvisoryLock
 	e.system = v != Immutable && asksServerNamed(name)
 	if asksTime[name] {
 		e.time = parser.TimeInOutput
 	}
 	return e
+}
+
+// Quiet reports whether a name is known, without having looked at the database, to be one of PostgreSQL's own functions that leave
+// nothing behind on the connection: any of pg_catalog but the few that do, and those whose bare names nobody takes for their own.
+func Quiet(f parser.Name) bool {
+	switch {
+	case setsSession[f.Name] || runsQuery[f.Name]:
+		return false
+	case f.Schema == "":
+		return asksServer[f.Name] || asksNobody[f.Name] || harmlessVolatile[f.Name]
+	}
+	return f.Schema == "pg_catalog"
 }
 
 func asksServerNamed(name string) bool {
@@ -132,6 +146,8 @@ func pinOf(name string) string {
 		return pinSetseed
 	case name == "currval" || name == "lastval":
 		return pinSequence
+	case name == "pg_backend_pid":
+		return pinBackendPID
 	case setsSession[name] && strings.Contains(name, "advisory"):
 		return pinAdvisoryLock
 	}

@@ -124,6 +124,19 @@ func (c *Catalog) Load(ctx context.Context, db string) error {
 	}
 }
 
+// AwaitLoad returns when a load of the database that runs has ended, or ctx. A load that begins later is not waited for.
+func (c *Catalog) AwaitLoad(ctx context.Context, db string) {
+	d := (*c.databases.Load())[db]
+	if d == nil {
+		return
+	}
+	select {
+	case d.gate <- struct{}{}:
+		<-d.gate
+	case <-ctx.Done():
+	}
+}
+
 // RelationName returns the qualified name of a relation, for people.
 func (c *Catalog) RelationName(db string, id RelID) (parser.Name, bool) {
 	d := (*c.databases.Load())[db]

@@ -9,6 +9,7 @@ type effect struct {
 	writes     bool   // may change tables
 	reads      bool   // may read tables that the text does not name
 	setsState  bool   // may change what belongs to the session
+	unlisted   bool   // and that is not only what the server lists
 	system     bool   // answers from the server's or the session's state
 	foreign    bool   // did not come with PostgreSQL
 	pins       string // see Resolution.Pins
@@ -21,6 +22,7 @@ func (e *effect) add(o effect) {
 	e.writes = e.writes || o.writes
 	e.reads = e.reads || o.reads
 	e.setsState = e.setsState || o.setsState
+	e.unlisted = e.unlisted || o.unlisted
 	e.system = e.system || o.system
 	e.foreign = e.foreign || o.foreign
 	e.time = max(e.time, o.time)
@@ -83,10 +85,10 @@ func judge(p procedure) judged {
 	switch p.language {
 	case "sql", "plpgsql":
 		j.body = readBody(p.body)
-		j.effect.setsState = j.body.setsState
+		j.effect.setsState, j.effect.unlisted = j.body.setsState, j.body.unlisted
 	default:
 		// Nobody can see what it does; C functions that are not volatile are trusted.
-		j.effect.setsState = volatile
+		j.effect.setsState, j.effect.unlisted = volatile, volatile
 		j.body.writes = true
 	}
 	return j
@@ -124,8 +126,9 @@ func spread(all []judged) {
 
 // inherit reports whether the caller j got something new from what it calls.
 func (j *judged) inherit(callee *judged) bool {
-	sets, writes := j.effect.setsState, j.body.writes
+	sets, unlisted, writes := j.effect.setsState, j.effect.unlisted, j.body.writes
 	j.effect.setsState = sets || callee.effect.setsState
+	j.effect.unlisted = unlisted || callee.effect.unlisted
 	j.body.writes = writes || callee.body.writes
-	return sets != j.effect.setsState || writes != j.body.writes
+	return sets != j.effect.setsState || unlisted != j.effect.unlisted || writes != j.body.writes
 }

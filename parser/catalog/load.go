@@ -29,7 +29,7 @@ func loadSnapshot(ctx context.Context, conn *pgx.Conn, last *snapshot) (*snapsho
 		return nil, fmt.Errorf("digest the catalogues: %w", err)
 	}
 	if last != nil && last.digest == l.b.snap.digest {
-		return last, nil
+		return last, tx.Commit(ctx) // its snapshot must not outlive the load, see AwaitLoad
 	}
 	if err := l.all(ctx); err != nil {
 		return nil, err

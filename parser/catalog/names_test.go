@@ -109,7 +109,8 @@ func TestBuiltin(t *testing.T) {
 	require.Equal(t, effect{volatility: Volatile}, builtin("pg_sleep", Volatile))
 	require.Equal(t, effect{volatility: Volatile, effects: true}, builtin("made_up_tomorrow", Volatile))
 	require.Equal(t, effect{volatility: Volatile, effects: true}, builtin("lo_open", Volatile))
-	require.Equal(t, effect{volatility: Volatile, effects: true, setsState: true, pins: "setseed"}, builtin("setseed", Volatile))
+	require.Equal(t, effect{volatility: Volatile, effects: true, setsState: true, unlisted: true, pins: "setseed"}, builtin("setseed", Volatile))
+	require.Equal(t, effect{volatility: Volatile, effects: true, setsState: true, system: true, pins: "advisory_lock"}, builtin("pg_try_advisory_lock", Volatile))
 	require.Equal(t, effect{volatility: Stable, time: parser.TimeInOutput}, builtin("now", Stable))
 	require.Equal(t, effect{volatility: Stable, system: true}, builtin("pg_stat_get_numscans", Stable))
 	require.Equal(t, effect{volatility: Immutable}, builtin("pg_size_pretty", Immutable))
@@ -148,6 +149,32 @@ func TestReadBody(t *testing.T) {
 	}
 }
 
+// What the server lists can be asked for: that a body does it does not mean that nobody knows what it did.
+func TestReadBodyUnlisted(t *testing.T) {
+	for body, unlisted := range map[string]bool{
+		`SELECT 1`:                                 false,
+		`SELECT pg_advisory_lock($1)`:              false,
+		`CREATE TEMP TABLE a (b int)`:              false,
+		`SELECT 1 INTO TEMP t`:                     false,
+		`CREATE TABLE pg_temp.a (b int)`:           false,
+		`BEGIN LISTEN a; END`:                      false,
+		`PREPARE a AS SELECT 1`:                    false,
+		`BEGIN SET x.y = 1; END`:                   true,
+		`BEGIN SET LOCAL x.y = 1; END`:             false,
+		`BEGIN RESET ALL; END`:                     true,
+		`LOAD 'x'`:                                 true,
+		`BEGIN EXECUTE 'LISTEN a'; END`:            true,
+		`SELECT set_config($1, $2, true)`:          true,
+		`SELECT lastval()`:                         true,
+		`SELECT setseed(0.5)`:                      true,
+		`SELECT pg_backend_pid()`:                  true,
+		`SELECT query_to_xml('x', true, true, '')`: true,
+		`SELECT pg_advisory_lock(1), setseed(1)`:   true,
+	} {
+		require.Equal(t, unlisted, readBody(body).unlisted, body)
+	}
+}
+
 func FuzzBodyWords(f *testing.F) {
 	f.Add("BEGIN x := $a$ b $a$ || E'\\'' /* /* */ */; -- c\nSET d = 1; END")
 	f.Fuzz(func(t *testing.T, body string) {
@@ -170,4 +197,22 @@ func TestConfigValidate(t *testing.T) {
 	require.NoError(t, DefaultConfig().Validate())
 	require.ErrorContains(t, Config{MaxDatabases: 1}.Validate(), "catalog_refresh")
 	require.ErrorContains(t, Config{RefreshInterval: DefaultConfig().RefreshInterval}.Validate(), "catalog_max_databases")
+}
+
+func TestQuiet(t *testing.T) {
+	for name, want := range map[parser.Name]bool{
+		{Schema: "pg_catalog", Name: "pg_isolation_test_session_is_blocked"}: true,
+		{Schema: "pg_catalog", Name: "made_up_tomorrow"}:                     true,
+		{Name: "current_setting"}:                                            true,
+		{Name: "pg_blocking_pids"}:                                           true,
+		{Name: "users_own"}:                                                  false,
+		{Name: "pg_users_own"}:                                               false,
+		{Schema: "public", Name: "current_setting"}:                          false,
+		{Name: "set_config"}:                                                 false,
+		{Schema: "pg_catalog", Name: "set_config"}:                           false,
+		{Schema: "pg_catalog", Name: "pg_advisory_lock"}:                     false,
+		{Schema: "pg_catalog", Name: "query_to_xml"}:                         false,
+	} {
+		require.Equal(t, want, Quiet(name), "%v", name)
+	}
 }

@@ -25,6 +25,7 @@ type Resolution struct {
 	Function      parser.Name // that function, with its schema; of equals a user's, then one about the server, then one about the time
 	Effects       bool        // calls a volatile function that is not known to be free of side effects
 	SetsState     bool        // calls a function that may change session state (set_config, advisory locks, an opaque body, ...)
+	Unlisted      bool        // what it may change is not only what the server lists: locks, channels, temporary objects and the like
 	Pins          string      // calls a built-in function whose effect belongs to the connection: "advisory_lock", "sequence", ...; else empty
 	RowSecurity   bool        // a relation read has row security, or a view runs with its invoker's rights over one
 	Temporary     bool        // reads or writes a temporary relation

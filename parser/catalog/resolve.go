@@ -63,7 +63,7 @@ func (r *resolver) kind(st *parser.Statement) {
 	case parser.Do:
 		r.writesUnknown("do")
 		r.readsUnknown("do")
-		r.out.SetsState = true
+		r.out.SetsState, r.out.Unlisted = true, true
 	case parser.Call:
 		r.writesUnknown("call")
 		r.readsUnknown("call")
@@ -159,6 +159,7 @@ func (r *resolver) call(n parser.Name, path []string) {
 	r.out.Volatility = max(r.out.Volatility, e.volatility)
 	r.out.Effects = r.out.Effects || e.effects
 	r.out.SetsState = r.out.SetsState || e.setsState
+	r.out.Unlisted = r.out.Unlisted || e.unlisted
 	r.out.System = r.out.System || e.system
 	if r.out.Pins == "" {
 		r.out.Pins = e.pins

@@ -104,7 +104,7 @@ var resolveCases = []resolveCase{
 	// functions
 	{name: "built-in immutable", calls: "upper", want: ""},
 	{name: "built-in stable", calls: "now to_char", want: "stable=pg_catalog.now"},
-	{name: "built-in of the server", calls: "now pg_backend_pid", want: "stable=pg_catalog.pg_backend_pid system"},
+	{name: "built-in of the server", calls: "now pg_backend_pid", want: "stable=pg_catalog.pg_backend_pid pins=backend_pid system"},
 	{name: "random", calls: "random now", want: "volatile=pg_catalog.random"},
 	{name: "nextval", calls: "nextval", want: "volatile=pg_catalog.nextval effects"},
 	{name: "currval", calls: "currval", want: "volatile=pg_catalog.currval effects pins=sequence system"},

@@ -69,11 +69,13 @@ func (r *resolver) effectsOfWriting(rel *relation) {
 	for _, n := range rel.onWrite {
 		e := r.snap.functions[n]
 		r.out.SetsState = r.out.SetsState || e.setsState
+		r.out.Unlisted = r.out.Unlisted || e.unlisted
 		if e.writes {
 			r.writesUnknown("default")
 		}
 	}
 	for _, n := range rel.triggered {
 		r.out.SetsState = r.out.SetsState || r.snap.functions[n].setsState
+		r.out.Unlisted = r.out.Unlisted || r.snap.functions[n].unlisted
 	}
 }

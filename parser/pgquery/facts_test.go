@@ -102,6 +102,9 @@ func describeStatement(b *strings.Builder, indent string, s *parser.Statement) {
 	if s.Tx != nil {
 		fmt.Fprintf(b, "%s  transaction: %s\n", indent, nonZero(fmt.Sprintf("%+v", *s.Tx)))
 	}
+	if s.Relogin != nil {
+		fmt.Fprintf(b, "%s  relogin: %+v\n", indent, *s.Relogin)
+	}
 	if s.Inner != nil {
 		describeStatement(b, indent+"  inner ", s.Inner)
 	}

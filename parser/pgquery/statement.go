@@ -93,6 +93,7 @@ func (w *walker) copy(s *pg.CopyStmt) {
 
 func (w *walker) ddl(n *pg.Node) {
 	w.changes = true
+	w.st.Relogin = relogin(n)
 	switch s := n.GetNode().(type) {
 	case *pg.Node_CreateTableAsStmt:
 		w.into(s.CreateTableAsStmt.GetInto())

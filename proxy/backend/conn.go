@@ -20,14 +20,18 @@ type Conn struct {
 	Applied  *Settings
 	Prepared *Prepared
 	// Unnamed is the id of the statement that the unnamed one is; 0 when that is not known or there is none.
-	Unnamed uint64
+	Unnamed     uint64
+	UnnamedCopy Copy // what is noted of it
 	// Strays are names of which it is not known whether the server has them; the next lessee closes them.
 	Strays []string
 	// Tainted is for the session to say that there may be state which nobody accounted for: such a connection is closed
 	// when it is released.
 	Tainted bool
-	// Lessee is the process id of the session that used the connection last, as its clients know it.
-	Lessee uint32
+	// Private is for the session to say that its own statements may still show what it did here, and nobody else's shall:
+	// such a connection is lent to the tenant who is at home on it, and closed when another needs it.
+	Private bool
+	// Lessee is for the session to say whose sequence values the connection has: the ID of a Tenant.
+	Lessee uint64
 
 	key  Key
 	dial DialConfig // how it was dialled: cancels go the same way
@@ -36,6 +40,7 @@ type Conn struct {
 	// Below: guarded by pool.mu.
 	pool      *Pool
 	state     connState
+	owner     uint64 // whose home it is; 0: nobody's
 	leases    uint64 // how often it was lent: the number of the present lease
 	gen       uint64 // of the pool when it was dialled
 	idleSince time.Duration

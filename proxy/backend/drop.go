@@ -24,6 +24,7 @@ func (ps *Pools) Drop(node string) {
 		}
 		p.mu.Lock()
 		p.mu.gen++
+		p.mu.dropped = p.mu.gen
 		conns := p.takeAllIdleLocked()
 		p.mu.Unlock()
 		for _, c := range conns {
@@ -32,8 +33,8 @@ func (ps *Pools) Drop(node string) {
 	}
 }
 
-// DropDatabase closes the idle connections to a database on all nodes and returns when their server processes have
-// gone, so that DROP DATABASE, ALTER DATABASE ... RENAME and CREATE DATABASE ... TEMPLATE find it unused; or after two
+// DropDatabase closes the idle connections to a database on all nodes, but for those that a tenant is at home on, and returns
+// when their server processes have gone, so that DROP DATABASE, ALTER DATABASE ... RENAME and CREATE DATABASE ... TEMPLATE find it unused; or after two
 // seconds, or when ctx ends. min_connections are not kept until a client comes again.
 func (ps *Pools) DropDatabase(ctx context.Context, database string) {
 	var wg sync.WaitGroup
@@ -43,7 +44,7 @@ func (ps *Pools) DropDatabase(ctx context.Context, database string) {
 		}
 		p.mu.Lock()
 		p.mu.wanted = false
-		conns := p.takeAllIdleLocked()
+		conns := p.takeVacantLocked()
 		p.mu.Unlock()
 		for _, c := range conns {
 			wg.Go(func() {

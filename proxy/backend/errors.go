@@ -15,6 +15,8 @@ var (
 	ErrTimeout = errors.New("no server connection became free in time")
 	// ErrClosed says that the pools are shutting down; SQLSTATE 57P01.
 	ErrClosed = errors.New("server connection pools are closed")
+	// ErrNotHome says that a tenant has no home any more.
+	ErrNotHome = errors.New("the tenant has no home in this pool")
 	// ErrNotLeased says that the lease to be cancelled is over: there is nothing to cancel.
 	ErrNotLeased = errors.New("server connection is no longer leased")
 

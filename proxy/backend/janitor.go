@@ -74,6 +74,9 @@ func (p *Pool) closeStale() {
 	kept := p.mu.idle[:0]
 	for _, c := range p.mu.idle {
 		reason := staleness(c, now, cfg, p.mu.size)
+		if p.outdatedLocked(c) {
+			reason = ReasonDropped // its tenant has left
+		}
 		if reason == ReasonNone {
 			kept = append(kept, c)
 			continue
@@ -85,6 +88,9 @@ func (p *Pool) closeStale() {
 	p.mu.idle = kept
 	p.mu.Unlock()
 	for _, s := range out {
+		if s.reason == ReasonDead {
+			p.bereave(s.conn, nil)
+		}
 		p.closeFor(s.conn, s.reason)
 	}
 }
@@ -99,6 +105,8 @@ func staleness(c *Conn, now time.Duration, cfg *Config, size int) Reason {
 		return ReasonIdle
 	case size > cfg.MaxConnections:
 		return ReasonSurplus
+	case c.Private && c.owner == 0:
+		return ReasonUnclean // its tenant has left
 	case idleFor > checkAfter && !c.probe():
 		return ReasonDead
 	}
@@ -125,7 +133,7 @@ func (p *Pool) refill(ctx context.Context) {
 	}
 	gen := p.reserveLocked()
 	p.mu.Unlock()
-	c, err := p.dial(ctx, gen)
+	c, err := p.dial(ctx, gen, false)
 	if err == nil {
 		p.release(c, true)
 		return

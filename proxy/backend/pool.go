@@ -29,7 +29,9 @@ type Pool struct {
 		size    int // all that count towards max_connections: idle, leased, parked, being dialled
 		dialing int
 		parked  int
-		gen     uint64 // connections of earlier generations are closed when they are released
+		gen     uint64 // counts Drop and Renew; a connection has the number from when its dial began
+		dropped uint64 // connections from before are closed when they are released
+		renewed uint64 // those from before are for nobody but who is at home on them
 
 		cred     *auth.Credentials // of the latest client
 		wanted   bool              // a client came and the database was not dropped since: keep min_connections
@@ -53,19 +55,35 @@ func (p *Pool) Key() Key { return p.key }
 //
 // Errors: *ServerError, what the dial or login met, *TimeoutError, ErrClosed, or the cause of ctx.
 func (p *Pool) Acquire(ctx context.Context, cred *auth.Credentials, want *Settings) (*Conn, error) {
+	return p.acquire(ctx, wish{cred: cred, want: want})
+}
+
+func (p *Pool) acquire(ctx context.Context, w wish) (*Conn, error) {
 	for {
-		c, err := p.next(ctx, cred, want)
-		if err != nil || c.pool.usable(c) {
+		c, err := p.next(ctx, w)
+		if err != nil {
 			return c, err
+		}
+		if !c.pool.current(c, w) {
+			c.pool.discard(c, ReasonDropped)
+			continue
+		}
+		if c.Private && !c.pool.livesOn(w.tenant, c) {
+			c.pool.discard(c, ReasonUnclean)
+			continue
+		}
+		if c.pool.usable(c) {
+			return c, nil
 		}
 		// The server closed it while it was idle, and perhaps others at the same time.
 		c.pool.suspect()
+		c.pool.bereave(c, w.tenant)
 		c.pool.discard(c, ReasonDead)
 	}
 }
 
 // next returns a leased connection, not looked at if it was idle.
-func (p *Pool) next(ctx context.Context, cred *auth.Credentials, want *Settings) (*Conn, error) {
+func (p *Pool) next(ctx context.Context, w wish) (*Conn, error) {
 	p.mu.Lock()
 	switch {
 	case p.mu.closed:
@@ -73,47 +91,91 @@ func (p *Pool) next(ctx context.Context, cred *auth.Credentials, want *Settings)
 		return nil, ErrClosed
 	case p.mu.removed:
 		p.mu.Unlock()
-		return p.owner.Pool(p.key).next(ctx, cred, want)
+		if w.only {
+			return nil, ErrNotHome
+		}
+		w.prefer = nil
+		return p.owner.Pool(p.key).next(ctx, w)
 	}
-	if cred != nil && p.mu.cred != cred {
-		p.mu.cred = cred
+	if w.cred != nil && p.mu.cred != w.cred {
+		p.mu.cred = w.cred
 	}
 	p.mu.wanted = true
 	p.mu.stat.acquires++
-	if c := p.takeIdleLocked(want); c != nil {
+	if c := p.takeIdleLocked(w); c != nil {
 		p.mu.Unlock()
 		return c, nil
 	}
-	if p.mu.size < p.owner.config().MaxConnections {
+	if w.only && w.prefer.state == gone {
+		p.mu.Unlock()
+		return nil, ErrNotHome
+	}
+	if !w.only && p.mu.size < p.owner.config().MaxConnections {
 		gen := p.reserveLocked()
 		p.mu.Unlock()
-		return p.dial(ctx, gen)
+		return p.dialOrTake(ctx, gen)
 	}
-	w := p.queueLocked()
+	waiting := p.queueLocked()
+	if w.only {
+		waiting.only = w.prefer
+	}
 	p.mu.Unlock()
-	return p.wait(ctx, w)
+	return p.wait(ctx, waiting)
 }
 
-// takeIdleLocked prefers the most recently used among those whose settings match: its caches are warm, and the others
-// get old enough to be closed.
-func (p *Pool) takeIdleLocked(want *Settings) *Conn {
-	n := len(p.mu.idle)
-	if n == 0 {
+func (p *Pool) takeIdleLocked(w wish) *Conn {
+	if len(p.mu.idle) == 0 {
 		return nil
 	}
-	at := n - 1
-	for i := n - 1; i >= max(0, n-searchIdle); i-- {
-		if p.mu.idle[i].Applied == want {
-			at = i
-			break
-		}
+	at := p.choiceLocked(w)
+	if at < 0 {
+		return nil
 	}
-	c := p.mu.idle[at]
+	return p.takeLocked(at)
+}
+
+// takeLocked lends what is idle at a place.
+func (p *Pool) takeLocked(at int) *Conn {
+	c, last := p.mu.idle[at], len(p.mu.idle)-1
 	copy(p.mu.idle[at:], p.mu.idle[at+1:])
-	p.mu.idle[n-1] = nil
-	p.mu.idle = p.mu.idle[:n-1]
+	p.mu.idle[last] = nil
+	p.mu.idle = p.mu.idle[:last]
 	lendLocked(c)
 	return c
+}
+
+// choiceLocked prefers the one that was asked for, then those that are nobody's home, and among them the most recently used
+// whose settings match: its caches are warm, and the others get old enough to be closed.
+func (p *Pool) choiceLocked(w wish) int {
+	n := len(p.mu.idle)
+	if w.prefer != nil && w.prefer.state == idle {
+		for i := n - 1; i >= 0; i-- {
+			if p.mu.idle[i] == w.prefer {
+				return i
+			}
+		}
+	}
+	if w.only {
+		return -1
+	}
+	best, rank := n-1, 0
+	for i := n - 1; i >= max(0, n-searchIdle); i-- {
+		c, r := p.mu.idle[i], 1
+		if c.owner == 0 {
+			r += 2
+		}
+		if c.Applied == w.want {
+			r++
+		}
+		if r > rank {
+			best, rank = i, r
+		}
+	}
+	c := p.mu.idle[best]
+	if (w.tenant != nil && c.owner != 0 || c.gen < p.mu.renewed) && p.mu.size < p.owner.config().MaxConnections {
+		return -1 // rather a new one, to be at home on
+	}
+	return best
 }
 
 func lendLocked(c *Conn) {
@@ -129,12 +191,16 @@ func (p *Pool) reserveLocked() (gen uint64) {
 	return p.mu.gen
 }
 
-// dial uses a reserved place and gives it back if it fails.
-func (p *Pool) dial(ctx context.Context, gen uint64) (*Conn, error) {
+// dial uses a reserved place and gives it back if it fails. needed: somebody waits for it, so that idle connections give way.
+func (p *Pool) dial(ctx context.Context, gen uint64, needed bool) (*Conn, error) {
 	p.mu.Lock()
 	cred := p.mu.cred
 	p.mu.Unlock()
-	c, err := p.owner.dial(ctx, p.key, cred)
+	dial := p.dialInTurn
+	if !needed {
+		dial = p.dialOnce
+	}
+	c, err := dial(ctx, cred)
 
 	p.mu.Lock()
 	p.mu.dialing--

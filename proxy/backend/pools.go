@@ -35,6 +35,9 @@ type Deps struct {
 	Log     *zap.Logger
 	Metrics *Metrics
 	TLS     TLS // for all servers
+	// Bereaved hears of every tenant whose home was closed by the server while it was idle, with the last words: an
+	// ErrorResponse, or nothing. It must not wait. nil: nobody wants to know.
+	Bereaved func(tenant uint64, node string, words []byte)
 	// Dial and Cancel are replaced in tests only; nil means Dial and SendCancel.
 	Dial   func(ctx context.Context, cfg DialConfig) (*Conn, error)
 	Cancel func(ctx context.Context, c *Conn) (sent bool, err error)

@@ -1,5 +1,7 @@
 package backend
 
+import "crypto/sha256"
+
 // Prepared is what one server connection has prepared under names of ours, least recently used last. The caller owns
 // the meaning of an id; it stands for one text with its parameter types. Not safe for concurrent use.
 type Prepared struct {
@@ -11,9 +13,22 @@ type Prepared struct {
 
 type prepared struct {
 	id         uint64
-	name       string
-	mark       uint64
+	copy       Copy
 	prev, next *prepared
+}
+
+// Copy is one statement as a server connection has it. Mark and Shape are the caller's to note.
+type Copy struct {
+	Name  string
+	Mark  uint64 // such as the age of the schema it was prepared under
+	Shape *Shape // nil while it is not known
+}
+
+// Shape is what a server says of a statement when it is described: what a plan that is made anew must still fit
+// (RevalidateCachedQuery in PostgreSQL's plancache.c). Shapes are not changed.
+type Shape struct {
+	Params  string // type oids of the parameters, four bytes each
+	Columns [sha256.Size]byte
 }
 
 // NewPrepared returns an empty set bounded to max statements, at least one.
@@ -25,22 +40,31 @@ func NewPrepared(maximum int) *Prepared {
 
 // Name returns the name of id on the server and marks it as just used.
 func (p *Prepared) Name(id uint64) (string, bool) {
+	if c := p.Copy(id); c != nil {
+		return c.Name, true
+	}
+	return "", false
+}
+
+// Copy returns what is prepared for id, nil if there is nothing, and marks it as just used. It is valid until the next
+// statement is added or removed.
+func (p *Prepared) Copy(id uint64) *Copy {
 	e := p.byID[id]
 	if e == nil {
-		return "", false
+		return nil
 	}
 	if p.root.next != e {
 		e.unlink()
 		p.pushFront(e)
 	}
-	return e.name, true
+	return &e.copy
 }
 
 // Add records that id is prepared as name. If the set was full, the name of the least recently used one comes back:
 // Close it on the server ahead of the new Parse.
 func (p *Prepared) Add(id uint64, name string) (evicted string, full bool) {
 	if e := p.byID[id]; e != nil {
-		e.name = name
+		e.copy = Copy{Name: name}
 		return "", false
 	}
 	if p.byID == nil {
@@ -54,7 +78,7 @@ func (p *Prepared) Add(id uint64, name string) (evicted string, full bool) {
 		e = &prepared{}
 	}
 	p.free = nil
-	e.id, e.name, e.mark = id, name, 0
+	e.id, e.copy = id, Copy{Name: name}
 	p.byID[id] = e
 	p.pushFront(e)
 	return evicted, full
@@ -66,7 +90,7 @@ func (p *Prepared) Evict() (name string, ok bool) {
 	if e == &p.root {
 		return "", false
 	}
-	name = e.name
+	name = e.copy.Name
 	p.remove(e)
 	return name, true
 }
@@ -84,28 +108,13 @@ func (p *Prepared) Clear() {
 	p.root.prev, p.root.next = &p.root, &p.root
 }
 
-// Mark notes a number of the caller's with id, such as the age of the schema it was prepared under.
-func (p *Prepared) Mark(id, mark uint64) {
-	if e := p.byID[id]; e != nil {
-		e.mark = mark
-	}
-}
-
-// Marked returns the number noted with id, 0 if there is none.
-func (p *Prepared) Marked(id uint64) uint64 {
-	if e := p.byID[id]; e != nil {
-		return e.mark
-	}
-	return 0
-}
-
 // Len is the number of statements.
 func (p *Prepared) Len() int { return len(p.byID) }
 
 func (p *Prepared) remove(e *prepared) {
 	delete(p.byID, e.id)
 	e.unlink()
-	e.name = ""
+	e.copy = Copy{}
 	p.free = e
 }
 

@@ -109,14 +109,16 @@ func TestStatus(t *testing.T) {
 	assert.Equal(t, 2, s.Len())
 }
 
-func TestMarkBelongsToTheStatement(t *testing.T) {
+func TestWhatIsNotedBelongsToTheCopy(t *testing.T) {
 	p := NewPrepared(1)
-	p.Mark(7, 3) // not there: nothing to note
-	assert.Zero(t, p.Marked(7))
+	assert.Nil(t, p.Copy(7))
 	p.Add(7, "a")
-	p.Mark(7, 3)
-	assert.EqualValues(t, 3, p.Marked(7))
+	p.Copy(7).Mark, p.Copy(7).Shape = 3, &Shape{}
+	assert.Equal(t, Copy{Name: "a", Mark: 3, Shape: &Shape{}}, *p.Copy(7))
 	p.Add(8, "b") // evicts 7 and reuses its place
-	assert.Zero(t, p.Marked(8))
-	assert.Zero(t, p.Marked(7))
+	assert.Equal(t, Copy{Name: "b"}, *p.Copy(8))
+	assert.Nil(t, p.Copy(7))
+	p.Copy(8).Mark = 4
+	p.Add(8, "c")
+	assert.Equal(t, Copy{Name: "c"}, *p.Copy(8), "another copy under another name")
 }

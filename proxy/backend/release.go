@@ -17,11 +17,12 @@ const (
 	ReasonDropped  // its node or database was dropped
 	ReasonSurplus  // max_connections was lowered
 	ReasonShutdown // the pools are closed
+	ReasonEvicted  // the server had no room for a connection that was needed
 	reasonCount
 )
 
 var reasonNames = [reasonCount]string{
-	"none", "released", "unclean", "cancel", "dead", "lifetime", "idle", "dropped", "surplus", "shutdown",
+	"none", "released", "unclean", "cancel", "dead", "lifetime", "idle", "dropped", "surplus", "shutdown", "evicted",
 }
 
 func (r Reason) String() string { return reasonNames[r] }
@@ -68,7 +69,7 @@ func (p *Pool) returnLocked(c *Conn, keep bool) Reason {
 		p.forgetLocked(c)
 		return reason
 	}
-	if w := p.mu.waiting.pop(); w != nil {
+	if w := p.mu.waiting.popFor(c); w != nil {
 		c.idleSince = 0
 		lendLocked(c)
 		w.granted <- grant{conn: c}
@@ -89,7 +90,7 @@ func (p *Pool) judgeLocked(c *Conn, keep bool) Reason {
 		return ReasonCancel
 	case p.mu.closed:
 		return ReasonShutdown
-	case c.gen != p.mu.gen:
+	case c.gen < p.mu.dropped, p.outdatedLocked(c):
 		return ReasonDropped
 	case p.mu.size > p.owner.config().MaxConnections:
 		return ReasonSurplus
@@ -109,6 +110,7 @@ func (c *Conn) unread() bool {
 // forgetLocked gives the place of c to the first who waits. The caller closes c, outside the lock.
 func (p *Pool) forgetLocked(c *Conn) {
 	c.state = gone
+	p.mu.waiting.released(c)
 	p.mu.size--
 	p.mu.stat.closed++
 	p.grantPlacesLocked()

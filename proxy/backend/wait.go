@@ -7,7 +7,7 @@ import (
 
 func (p *Pool) queueLocked() *waiter {
 	w := waiters.Get().(*waiter)
-	w.since = p.owner.now()
+	w.since, w.only = p.owner.now(), nil
 	p.mu.waiting.push(w)
 	p.mu.stat.waits++
 	return w
@@ -72,7 +72,7 @@ func (p *Pool) accept(ctx context.Context, w *waiter, g grant) (*Conn, error) {
 	if g.conn != nil {
 		return g.conn, nil
 	}
-	return p.dial(ctx, g.gen)
+	return p.dial(ctx, g.gen, true)
 }
 
 // refuse passes a grant on that came too late.
@@ -101,7 +101,10 @@ func (p *Pool) waitedLocked(w *waiter) time.Duration {
 // grantPlacesLocked lets those who wait dial while there is room.
 func (p *Pool) grantPlacesLocked() {
 	for p.mu.waiting.n > 0 && p.mu.size < p.owner.config().MaxConnections {
-		w := p.mu.waiting.pop()
+		w := p.mu.waiting.popFor(nil)
+		if w == nil {
+			return
+		}
 		w.granted <- grant{gen: p.reserveLocked()}
 	}
 }

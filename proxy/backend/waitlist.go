@@ -20,6 +20,7 @@ type waiter struct {
 	timer      *time.Timer
 	since      time.Duration
 	queued     bool
+	only       *Conn // the one connection that will do; nil for any
 	prev, next *waiter
 }
 
@@ -53,6 +54,26 @@ func (l *waitList) pop() *waiter {
 		l.remove(w)
 	}
 	return w
+}
+
+// popFor returns the first for whom c will do; with nil for c the first for whom any will. Nil if there is none.
+func (l *waitList) popFor(c *Conn) *waiter {
+	for w := l.first; w != nil; w = w.next {
+		if w.only == nil || w.only == c {
+			l.remove(w)
+			return w
+		}
+	}
+	return nil
+}
+
+// released lets those who wait for c, which is gone, take any other.
+func (l *waitList) released(c *Conn) {
+	for w := l.first; w != nil; w = w.next {
+		if w.only == c {
+			w.only = nil
+		}
+	}
 }
 
 func (l *waitList) remove(w *waiter) {

@@ -76,16 +76,18 @@ func AppendNegotiateProtocolVersion(dst []byte, version uint32, unknown ...strin
 	return end(dst, at)
 }
 
-// Column is one of a RowDescription's columns, sent as text. The zero TypeOID is text.
+// Column is one of a RowDescription's columns. The zero TypeOID is text, the zero Size
+// is -1: of variable length.
 type Column struct {
 	Name    string
 	TypeOID uint32
+	Size    int16 // bytes, as pg_type.typlen
+	Binary  bool
 }
 
 const textOID = 25
 
-// AppendRowDescription appends a RowDescription of text-format columns that belong
-// to no table.
+// AppendRowDescription appends a RowDescription of columns that belong to no table.
 func AppendRowDescription(dst []byte, columns []Column) []byte {
 	dst, at := begin(dst, MsgRowDescription)
 	dst = appendUint16(dst, len(columns))
@@ -97,7 +99,16 @@ func AppendRowDescription(dst []byte, columns []Column) []byte {
 		dst = appendCString(dst, c.Name)
 		dst = append(dst, 0, 0, 0, 0, 0, 0) // table, attribute
 		dst = appendUint32(dst, oid)
-		dst = append(dst, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0) // size, modifier, text
+		size := int(c.Size)
+		if size == 0 {
+			size = -1
+		}
+		dst = append(appendUint16(dst, size), 0xff, 0xff, 0xff, 0xff) // modifier
+		format := 0
+		if c.Binary {
+			format = 1
+		}
+		dst = appendUint16(dst, format)
 	}
 	return end(dst, at)
 }

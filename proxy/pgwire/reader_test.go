@@ -189,10 +189,15 @@ func TestReadStartup(t *testing.T) {
 		_, err = read(binary.BigEndian.AppendUint32(nil, n))
 		require.ErrorAs(t, err, &length, n)
 	}
+	for _, key := range [][]byte{nil, pattern(MaxCancelKey + 1)} {
+		_, err = read(AppendCancelRequest(nil, 1, key))
+		require.ErrorAs(t, err, &length)
+	}
+	s, err = read([]byte("\x00\x00\x00\x0c\x00\x03\x00\x00a\x00\x00y"))
+	require.NoError(t, err)
+	require.Equal(t, []Param{{"a", ""}}, s.Params, "what stands in the terminator's place is not looked at")
 	var bad *StartupError
 	for _, wire := range [][]byte{
-		AppendCancelRequest(nil, 1, nil),
-		AppendCancelRequest(nil, 1, pattern(MaxCancelKey+1)),
 		[]byte("\x00\x00\x00\x0d\x00\x03\x00\x00user\x00"),
 		[]byte("\x00\x00\x00\x0a\x00\x03\x00\x00\x00\x00"),
 	} {

@@ -104,7 +104,7 @@ func DecodeStartup(b []byte) (*Startup, error) {
 	switch {
 	case s.Code == CodeCancelRequest:
 		if len(b) < 8 || len(b) > 4+MaxCancelKey {
-			return nil, &StartupError{"invalid length of cancel request packet"}
+			return nil, &LengthError{Length: uint32(8 + len(b))}
 		}
 		s.CancelPID = binary.BigEndian.Uint32(b)
 		s.CancelKey = append([]byte(nil), b[4:]...)
@@ -117,6 +117,9 @@ func DecodeStartup(b []byte) (*Startup, error) {
 
 func (s *Startup) decodeParams(b []byte) error {
 	for len(b) > 0 && b[0] != 0 {
+		if len(b) == 1 {
+			return nil // ProcessStartupPacket looks at where the terminator should be, not at what is there
+		}
 		name, value, rest, ok := cstrings(b)
 		if !ok {
 			return &StartupError{"invalid startup packet layout: expected terminator as last byte"}

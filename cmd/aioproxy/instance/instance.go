@@ -16,6 +16,7 @@ import (
 
 	"github.com/aioproxy/aioproxy/cachepolicy"
 	"github.com/aioproxy/aioproxy/cachepolicy/store"
+	"github.com/aioproxy/aioproxy/cmd/aioproxy/build"
 	"github.com/aioproxy/aioproxy/configs"
 	"github.com/aioproxy/aioproxy/parser"
 	"github.com/aioproxy/aioproxy/parser/catalog"
@@ -61,7 +62,10 @@ func New(ctx context.Context, cfg *configs.Config, log *zap.Logger, setLevel fun
 	if err != nil {
 		return nil, err
 	}
-	in.pools = backend.New(cfg.Pool, backend.Deps{Log: log, Metrics: backend.NewMetrics(reg), TLS: backend.TLS{Mode: mode}})
+	in.pools = backend.New(cfg.Pool, backend.Deps{
+		Log: log, Metrics: backend.NewMetrics(reg), TLS: backend.TLS{Mode: mode},
+		Bereaved: func(tenant uint64, node string, words []byte) { in.proxy.Bereaved(tenant, node, words) },
+	})
 	reg.MustRegister(backend.NewCollector(in.pools))
 	in.cluster = cluster.New(cfg.Cluster, cluster.Deps{
 		Connect: func(ctx context.Context, addr string) (*pgx.Conn, error) {
@@ -82,6 +86,7 @@ func New(ctx context.Context, cfg *configs.Config, log *zap.Logger, setLevel fun
 		Log: log, Memo: parser.NewMemo(cfg.Parser, pgquery.New()), Catalog: in.catalog, Router: in.router, Cluster: in.cluster,
 		Policy: cachepolicy.New(policyConfig), Store: in.store, MaxResultSize: int64(cfg.Cache.MaxResultSize), Pools: in.pools,
 		PrimaryWait: cfg.Pool.AcquireTimeout, Auth: in.authenticator(reg), Metrics: proxy.NewMetrics(reg), TLS: clientTLS,
+		Version: build.Line(),
 	})
 	if cfg.Proxy.AdminListen != "" {
 		in.admin, err = admin.Listen(ctx, cfg.Proxy.AdminListen, admin.Deps{Log: log, Metrics: reg, Ready: in.ready})
@@ -190,6 +195,7 @@ func (in *Instance) adopt(next *configs.Config) {
 	in.cfg.Router.Experience.Entries = entries
 	in.cfg.Proxy.MaxClients, in.cfg.Proxy.LoginTimeout = next.Proxy.MaxClients, next.Proxy.LoginTimeout
 	in.cfg.Proxy.ShutdownTimeout = next.Proxy.ShutdownTimeout
+	in.cfg.Proxy.AdminUsers, in.cfg.Proxy.StatsUsers = next.Proxy.AdminUsers, next.Proxy.StatsUsers
 	in.cfg.Cluster.MaxReplicaLag, in.cfg.Cluster.ReplicaWait = next.Cluster.MaxReplicaLag, next.Cluster.ReplicaWait
 }
 

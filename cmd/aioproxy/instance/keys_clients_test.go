@@ -45,6 +45,14 @@ func clientEffects() []effect {
 			{func(cfg *configs.Config) { cfg.Proxy.LoginTimeout = soon / 8 }, "dropped"},
 		}}.effect("login_timeout"),
 		{"shutdown_timeout", []string{"shutdown_timeout"}, showShutdown},
+		trial{keys: []string{"admin_users"}, see: seeConsole, steps: []step{
+			{nil, "42501"},
+			{func(cfg *configs.Config) { cfg.Proxy.AdminUsers = []string{"somebody", "postgres"} }, "ok"},
+		}}.effect("admin_users"),
+		trial{keys: []string{"stats_users"}, see: seeConsole, steps: []step{
+			{func(cfg *configs.Config) { cfg.Proxy.StatsUsers = []string{"somebody"} }, "42501"},
+			{func(cfg *configs.Config) { cfg.Proxy.StatsUsers = []string{"postgres"} }, "ok"},
+		}}.effect("stats_users"),
 		{"tls", []string{"tls.mode", "tls.cert", "tls.key"}, showTLS},
 		{"auth", []string{"auth.method", "auth.query", "auth.cache_ttl"}, showAuth},
 		{"log.level", []string{"log.level"}, showLogLevel},
@@ -60,6 +68,8 @@ func showListen(t *testing.T) {
 		require.Equal(t, "ok", login(t, where+" user=postgres dbname="+keysDB+" sslmode=disable"), where)
 	}
 }
+
+func seeConsole(t *testing.T, f *front) string { return login(t, f.dsn(console)) }
 
 func seeAdmin(t *testing.T, f *front) string {
 	if f.AdminAddr() == nil {

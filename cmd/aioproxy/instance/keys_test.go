@@ -28,6 +28,7 @@ type effect struct {
 var shownElsewhere = map[string]string{
 	"cache.redis.timeout":            "cachepolicy/store.TestASlowRedisDoesNotSlowQueries",
 	"cache.redis.invalidate_timeout": "cachepolicy/store.TestAnUndeliveredInvalidation",
+	"deferred_begin":                 "cmd/aioproxy/instance.TestKeyDeferredBegin",
 	"parser.max_entries":             "parser.TestMemoryIsBounded",
 	"parser.max_memory":              "parser.TestMemoryIsBounded",
 	"log.format":                     "cmd/aioproxy.TestConsoleLog",

@@ -22,7 +22,7 @@ import (
 var bed *testbed.Cluster
 
 func TestMain(m *testing.M) {
-	opt := testbed.Options{Replicas: 1, Redis: true, Conf: map[string]string{"max_prepared_transactions": "10"}}
+	opt := testbed.Options{Replicas: 1, Redis: true, Conf: map[string]string{"max_prepared_transactions": "10", "max_connections": "500"}}
 	os.Exit(testbed.Main(m, opt, func(c *testbed.Cluster) { bed = c }))
 }
 

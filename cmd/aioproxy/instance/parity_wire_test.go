@@ -2,14 +2,11 @@ package instance_test
 
 import (
 	"bufio"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,13 +14,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/require"
+
+	"github.com/aioproxy/aioproxy/bench/parity/frames"
 )
 
 const (
 	timedOut   = "timed out"
 	closedMark = "closed"
-	// longBody is the size from which a message is compared by its digest.
-	longBody = 2000
 )
 
 // wireSession speaks the protocol byte by byte.
@@ -61,22 +58,9 @@ func openWire(t *testing.T, addr, database string) *wireSession {
 	return w
 }
 
-// startup sends a StartupMessage of name=value words; version=MAJOR.MINOR is the protocol's.
+// startup sends a StartupMessage, see frames.Startup.
 func (w *wireSession) startup(words []string) {
-	version := uint32(3 << 16)
-	var params []byte
-	for _, word := range words {
-		name, value, _ := strings.Cut(word, "=")
-		if name == "version" {
-			major, minor, _ := strings.Cut(value, ".")
-			version = uint32(number(major))<<16 | uint32(number(minor))
-			continue
-		}
-		params = append(append(append(append(params, name...), 0), value...), 0)
-	}
-	packet := binary.BigEndian.AppendUint32(nil, uint32(len(params)+9))
-	packet = binary.BigEndian.AppendUint32(packet, version)
-	w.write(append(append(packet, params...), 0))
+	w.write(frames.Startup(words))
 	w.reading.Go(w.read)
 }
 
@@ -88,18 +72,18 @@ func (w *wireSession) write(b []byte) {
 	}
 }
 
-func (w *wireSession) send(commands ...command) {
+func (w *wireSession) send(commands ...frames.Command) {
 	var b []byte
 	var err error
 	for i := range commands {
-		b, err = commands[i].encode(b)
+		b, err = commands[i].Append(b)
 		require.NoError(w.t, err)
 	}
 	w.write(b)
 }
 
 // query sends a simple query without waiting for its end.
-func (w *wireSession) query(sql string) { w.send(command{verb: "Query", args: []string{sql}}) }
+func (w *wireSession) query(sql string) { w.send(frames.C("Query", sql)) }
 
 func (w *wireSession) read() {
 	defer close(w.messages)
@@ -115,56 +99,12 @@ func (w *wireSession) read() {
 		if head[0] == 'K' {
 			w.key = append([]byte(nil), body...)
 		}
-		m := wireMessage{typ: head[0], body: body, text: w.render(head[0], body)}
-		if len(body) > longBody {
+		m := wireMessage{typ: head[0], body: body, text: frames.Render(head[0], body, w.loose)}
+		if len(body) > frames.LongBody {
 			m.body = nil
 		}
 		w.messages <- m
 	}
-}
-
-// render shows a message without what differs from one run to the next.
-func (w *wireSession) render(typ byte, body []byte) string {
-	switch typ {
-	case 'K':
-		return "K ..."
-	case 'A':
-		body = append([]byte{0, 0, 0, 0}, body[4:]...)
-	case 'T':
-		body = withoutOIDs(append([]byte(nil), body...))
-	case 'E', 'N':
-		return string(typ) + " " + strconv.Quote(errorText(body, w.loose))
-	}
-	if len(body) > longBody {
-		return fmt.Sprintf("%c %d bytes, sha256 %x", typ, len(body), sha256.Sum256(body))
-	}
-	return string(typ) + " " + strconv.Quote(string(body))
-}
-
-func errorText(body []byte, loose bool) string {
-	if !loose {
-		return string(body)
-	}
-	var kept []string
-	for field := range strings.SplitSeq(string(body), "\x00") {
-		if field != "" && strings.IndexByte("SVC", field[0]) >= 0 {
-			kept = append(kept, field)
-		}
-	}
-	return strings.Join(kept, " ")
-}
-
-// withoutOIDs replaces the oids that a RowDescription has of objects made by users.
-func withoutOIDs(body []byte) []byte {
-	for at := 2; at < len(body); at += 18 {
-		at += strings.IndexByte(string(body[at:]), 0) + 1
-		for _, field := range []int{at, at + 6} {
-			if binary.BigEndian.Uint32(body[field:]) >= 16384 {
-				binary.BigEndian.PutUint32(body[field:], 16384)
-			}
-		}
-	}
-	return body
 }
 
 // wait takes messages up to the nth of a type; it ends early when the server closes.
@@ -204,7 +144,7 @@ func (w *wireSession) close(mark string) {
 // finish says good-bye and takes what was still under way.
 func (w *wireSession) finish() {
 	if !w.ended {
-		w.send(command{verb: "Terminate"})
+		w.send(frames.C("Terminate"))
 		w.wait(0, 1)
 	}
 	_ = w.conn.Close()
@@ -238,7 +178,8 @@ func (r *scriptRun) timedOut() bool {
 }
 
 // step carries out a line: dial, startup NAME=VALUE..., open (both, and wait), ssl, gss, byte (reads one), wait [N] (for
-// ReadyForQuery), until TYPE [N], eof, cancel, drop (closes without a word), or messages.
+// ReadyForQuery), until TYPE [N], eof, cancel, drop (closes without a word), bytes (instead of startup), put and rest (bytes
+// both ways that are no messages), or messages.
 func (r *scriptRun) step(st *scriptStep) {
 	c := &st.commands[0]
 	w := r.sessions[st.session]
@@ -248,15 +189,15 @@ func (r *scriptRun) step(st *scriptStep) {
 		r.sessions[st.session] = w
 	}
 	count := 1
-	if len(c.args) > 0 {
-		count = max(1, number(c.args[len(c.args)-1]))
+	if len(c.Args) > 0 {
+		count = max(1, frames.Number(c.Args[len(c.Args)-1]))
 	}
-	switch c.verb {
+	switch c.Verb {
 	case "dial":
 	case "startup":
-		w.startup(c.args)
+		w.startup(c.Args)
 	case "open":
-		w.startup(append([]string{"user=postgres", "database=parity"}, c.args...))
+		w.startup(append([]string{"user=postgres", "database=parity"}, c.Args...))
 		w.wait('Z', 1)
 	case "ssl":
 		b, err := (&pgproto3.SSLRequest{}).Encode(nil)
@@ -272,15 +213,22 @@ func (r *scriptRun) step(st *scriptStep) {
 	case "wait":
 		w.wait('Z', count)
 	case "until":
-		w.wait(c.args[0][0], count)
+		w.wait(c.Args[0][0], count)
 	case "eof":
 		w.wait(0, 1)
 	case "cancel":
 		r.cancel(w.key)
 	case "drop":
 		w.close("dropped")
+	case "put":
+		w.write([]byte(c.Args[0]))
+	case "rest":
+		_ = w.conn.SetReadDeadline(time.Now().Add(parityTimeout))
+		b, err := io.ReadAll(w.in)
+		w.stream = append(w.stream, fmt.Sprintf("%q %v", b, err))
+		w.ended = true
 	case "bytes":
-		w.write([]byte(c.args[0]))
+		w.write([]byte(c.Args[0]))
 		w.reading.Go(w.read)
 	default:
 		w.send(st.commands...)
@@ -294,9 +242,7 @@ func cancelWire(t *testing.T, addr string, key []byte) {
 	conn, err := net.Dial("tcp", addr)
 	require.NoError(t, err)
 	defer conn.Close()
-	packet := binary.BigEndian.AppendUint32(nil, uint32(8+len(key)))
-	packet = binary.BigEndian.AppendUint32(packet, 80877102)
-	_, err = conn.Write(append(packet, key...))
+	_, err = conn.Write(frames.Cancel(key))
 	require.NoError(t, err)
 	_ = conn.SetReadDeadline(time.Now().Add(parityTimeout))
 	_, _ = conn.Read(make([]byte, 1))

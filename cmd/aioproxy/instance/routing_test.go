@@ -159,7 +159,7 @@ func TestSessionsSteerThemselves(t *testing.T) {
 			"BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY": "primary", "BEGIN READ WRITE": "primary",
 		} {
 			until(t, "not behind", func() bool {
-				exec(t, conn, begin)
+				exec(t, conn, begin, groups)
 				h := lastOf(t, conn)
 				exec(t, conn, groups)
 				inside := lastOf(t, conn)
@@ -174,7 +174,7 @@ func TestSessionsSteerThemselves(t *testing.T) {
 		}
 		exec(t, conn, "SET default_transaction_read_only = on")
 		until(t, "a replica takes it", func() bool {
-			exec(t, conn, "ROLLBACK", "BEGIN")
+			exec(t, conn, "ROLLBACK", "BEGIN", groups)
 			return lastOf(t, conn).target == "replica"
 		})
 		_, err := trySimple(t.Context(), conn, "INSERT INTO log VALUES (1)")
