@@ -270,8 +270,16 @@ func (s *Session) plansGone() {
 	if p := s.names.unnamed; p != nil && p.onlyOn != "" {
 		s.names.unnamed = nil
 	}
+	var later []*prepared
 	for i := s.led.head; i < len(s.led.queue); i++ {
-		switch o := &s.led.queue[i]; {
+		o := &s.led.queue[i]
+		if !slices.Contains(later, o.prev) {
+			o.prev = nil // nothing brings it back
+		}
+		if o.kind == owedParse && o.now != nil {
+			later = append(later, o.now)
+		}
+		switch {
 		case o.kind == owedParse && o.now != nil:
 			if o.name != "" && o.undo == undoName {
 				s.names.set(o.name, o.now)
