@@ -52,7 +52,7 @@ func (s *Session) leavesReplica(ctx context.Context) (bool, error) {
 		s.release(false)
 		return true, nil
 	case 'T':
-		if s.ends() || !s.movable() || s.plainRead() {
+		if s.ends() || !s.movable() || s.plainRead() || s.setsTransaction() {
 			return false, nil
 		}
 		if _, err := s.ask("ROLLBACK"); err != nil || s.led.status != 'I' {
@@ -64,6 +64,17 @@ func (s *Session) leavesReplica(ctx context.Context) (bool, error) {
 		return true, nil
 	}
 	return false, nil
+}
+
+// setsTransaction recognises SET TRANSACTION: behind a query PostgreSQL refuses to make the transaction another one, and a replica
+// does so in the same words; a transaction begun anew would not know of the query.
+func (s *Session) setsTransaction() bool {
+	for _, f := range s.req.facts {
+		if st := f.Single(); st != nil && st.Kind == parser.Set && st.Setting != nil && st.Setting.Name == "transaction" {
+			return true
+		}
+	}
+	return false
 }
 
 // portalsLeft reports whether the request may leave portals that a later one goes on with.

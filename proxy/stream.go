@@ -124,6 +124,8 @@ func (s *Session) stream(ctx context.Context) error {
 		return s.failed(err)
 	}
 	s.setBusy(true)
+	s.ran, s.fromIdle, s.noted = false, false, false
+	s.own.synced, s.own.refused = false, nil
 	s.out = s.out[:0]
 	if err := s.prepareServer(); err != nil {
 		return err
