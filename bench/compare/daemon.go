@@ -51,6 +51,9 @@ func (l *launcher) start(ctx context.Context, dir, addr, account, program string
 	if err != nil {
 		return nil, err
 	}
+	if path, err = filepath.Abs(path); err != nil { // it runs in dir
+		return nil, err
+	}
 	d := &daemon{cmd: exec.Command(path, args...), log: filepath.Join(dir, filepath.Base(program)+".log"), done: make(chan struct{})}
 	out, err := os.OpenFile(d.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
