@@ -61,7 +61,8 @@ func isolationSuite(ctx context.Context, _ options, in *inputs) (*suite, error) 
 		return nil, err
 	}
 	return &suite{
-		name: "isolation", database: "isolation_regression", files: files, part: isolationPart, connections: 10, stdin: in.spec,
+		// A spec has up to nine sessions, all of which look at their process ids, and the next one begins before the last one's have gone.
+		name: "isolation", database: "isolation_regression", files: files, part: isolationPart, connections: 20, stdin: in.spec,
 		appname: "isolation/", limit: 90 * time.Second, command: []string{pg.tester, "dbname=isolation_regression"},
 	}, nil
 }
