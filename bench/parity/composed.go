@@ -54,6 +54,8 @@ func runComposed(ctx context.Context, opt options, w io.Writer) (res compose.Res
 	}
 	_, _ = fmt.Fprintf(w, "composed: %d rounds, %d sessions, %d pieces, %d messages compared in %s; %d rounds differ\n",
 		res.Rounds, res.Sessions, res.Pieces, res.Messages, res.Elapsed.Round(time.Second), len(res.Failures))
+	_, _ = fmt.Fprintf(w, "not compared: %d rounds that crashed PostgreSQL itself %v, %d that it left unanswered itself %v\n",
+		len(res.Crashed), res.Crashed, len(res.Silent), res.Silent)
 	for _, f := range res.Failures {
 		_, _ = fmt.Fprintf(w, "seed %d differs (again: %v)\n%s\n%s\n", f.Seed, f.Repeated, f.Report, f.Script)
 	}
@@ -63,9 +65,10 @@ func runComposed(ctx context.Context, opt options, w io.Writer) (res compose.Res
 // writeComposed tells the page.
 func writeComposed(page string, res compose.Result) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "| minutes | rounds | sessions | pieces | messages compared | rounds that differ |\n|---:|---:|---:|---:|---:|---:|\n")
-	fmt.Fprintf(&b, "| %.0f | %d | %d | %d | %d | %d |\n\n", res.Elapsed.Minutes(), res.Rounds, res.Sessions, res.Pieces, res.Messages,
-		len(res.Failures))
+	b.WriteString("| minutes | rounds | sessions | pieces | messages compared | rounds that differ | not compared, as PostgreSQL itself " +
+		"crashed | or never answered |\n|---:|---:|---:|---:|---:|---:|---:|---:|\n")
+	fmt.Fprintf(&b, "| %.0f | %d | %d | %d | %d | %d | %d | %d |\n\n", res.Elapsed.Minutes(), res.Rounds, res.Sessions, res.Pieces, res.Messages,
+		len(res.Failures), len(res.Crashed), len(res.Silent))
 	for _, f := range res.Failures {
 		fmt.Fprintf(&b, "Seed %d (again when repeated: %v):\n\n```\n%s\n```\n\n", f.Seed, f.Repeated, strings.TrimSpace(f.Script))
 	}
